@@ -1,0 +1,59 @@
+# The only entrance: the extension by PGXS, the bridge by its own Makefile,
+# the private stack and every test by the scripts they live beside.
+#
+#   make demo    everything to see the four flows run
+#   make test    everything to pass all tests
+#
+# "make", "make install" build against the server of PG_CONFIG; test, up and
+# demo use a private copy of the server's programs under build/.
+
+EXTENSION = bank
+MODULE_big = bank
+
+VERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" bank.control)
+SQL_PARTS = schema site $(SQL_NOUNS) privileges
+SQL_NOUNS = account transfer inactivation balance notification verify
+
+C_SOURCES = $(wildcard extension/*.c extension/common/*.c)
+C_HEADERS = $(wildcard extension/*.h extension/common/*.h)
+OBJS = $(C_SOURCES:.c=.o)
+
+DATA_built = sql/bank--$(VERSION).sql
+EXTRA_CLEAN = build sql/bank--*.sql
+
+LIBRARIES = libcurl hiredis jansson libpq
+PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare \
+	-Wno-missing-field-initializers $(WARNINGS_ARE_ERRORS)
+PG_CPPFLAGS = -Iextension -Iextension/common $(shell pkg-config --cflags $(LIBRARIES) 2>/dev/null)
+SHLIB_LINK = $(shell pkg-config --libs $(LIBRARIES) 2>/dev/null)
+ifdef CI
+WARNINGS_ARE_ERRORS = -Werror
+endif
+
+# Bitcode needs clang, and nothing here gains from it.
+override with_llvm = no
+
+PG_CONFIG ?= pg_config
+PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
+ifneq ($(PGXS),)
+include $(PGXS)
+else
+all install installcheck: packages
+	$(MAKE) $@
+endif
+
+# Debian builds the server without dependency tracking.
+$(OBJS): $(C_HEADERS)
+
+sql/bank--$(VERSION).sql: $(SQL_PARTS:%=sql/%.sql)
+	{ echo '\echo Use "CREATE EXTENSION bank" to load this file. \quit'; cat $^; } > $@
+
+all: bridge
+bridge:
+	$(MAKE) -C bridge
+
+clean: clean-bridge
+clean-bridge:
+	$(MAKE) -C bridge clean
+
+.PHONY: all bridge clean-bridge

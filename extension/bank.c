@@ -1,0 +1,79 @@
+/*
+ * Module magic and settings; no rule of the ledger is here.
+ *
+ * Settings are SIGHUP: they decide where money's news is sent and how long a
+ * call may take, so no session may change its own.
+ */
+#include "postgres.h"
+
+#include <limits.h>
+
+#include "utils/guc.h"
+
+#include "bank.h"
+
+PG_MODULE_MAGIC;
+
+char	   *bank_customer_api_url;
+int			bank_customer_api_timeout;
+char	   *bank_bacen_url;
+int			bank_bacen_timeout;
+int			bank_bacen_max_attempts;
+char	   *bank_redis_url;
+int			bank_redis_timeout;
+char	   *bank_search_dsn;
+int			bank_search_timeout;
+
+/* Addresses may carry passwords, so only superusers may read them. */
+static void
+define_address(const char *name, const char *description, char **variable)
+{
+	DefineCustomStringVariable(name, description, NULL, variable, "",
+							   PGC_SIGHUP, GUC_SUPERUSER_ONLY,
+							   NULL, NULL, NULL);
+}
+
+static void
+define_timeout(const char *name, const char *description, int *variable,
+			   int default_ms)
+{
+	DefineCustomIntVariable(name, description, NULL, variable, default_ms,
+							1, 60 * 1000, PGC_SIGHUP, GUC_UNIT_MS,
+							NULL, NULL, NULL);
+}
+
+void		_PG_init(void);
+
+void
+_PG_init(void)
+{
+	define_address("bank.customer_api_url",
+				   "URL of customer-api; {customer_id} stands for the customer.",
+				   &bank_customer_api_url);
+	define_timeout("bank.customer_api_timeout",
+				   "Longest time one question to customer-api may take.",
+				   &bank_customer_api_timeout, 5000);
+	define_address("bank.bacen_url",
+				   "URL that notifications are posted to.",
+				   &bank_bacen_url);
+	define_timeout("bank.bacen_timeout",
+				   "Longest time one notification to BACEN may take.",
+				   &bank_bacen_timeout, 5000);
+	DefineCustomIntVariable("bank.bacen_max_attempts",
+							"Attempts after which a notification is dead.",
+							NULL, &bank_bacen_max_attempts, 20, 1, INT_MAX,
+							PGC_SIGHUP, 0, NULL, NULL, NULL);
+	define_address("bank.redis_url",
+				   "URL of Redis: redis://user:password@host:port or unix:///path.",
+				   &bank_redis_url);
+	define_timeout("bank.redis_timeout",
+				   "Longest time one command to Redis may take.",
+				   &bank_redis_timeout, 500);
+	define_address("bank.search_dsn",
+				   "libpq connection string of the search database; empty: this database.",
+				   &bank_search_dsn);
+	define_timeout("bank.search_timeout",
+				   "Longest time one query to the search database may take.",
+				   &bank_search_timeout, 2000);
+	MarkGUCPrefixReserved("bank");
+}

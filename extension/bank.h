@@ -1,0 +1,46 @@
+/*
+ * The one internal header of the extension: settings, shared structs, then
+ * the prototypes grouped under the file that owns them.
+ */
+#ifndef BANK_H
+#define BANK_H
+
+#include "datatype/timestamp.h"
+#include "fmgr.h"
+#include "utils/uuid.h"
+
+#include "contract.h"
+#include "errors.h"
+
+/* bank.c: settings; README.md has units and ranges */
+extern char *bank_customer_api_url;
+extern int	bank_customer_api_timeout;
+extern char *bank_bacen_url;
+extern int	bank_bacen_timeout;
+extern int	bank_bacen_max_attempts;
+extern char *bank_redis_url;
+extern int	bank_redis_timeout;
+extern char *bank_search_dsn;
+extern int	bank_search_timeout;
+
+/*
+ * caller.c: may this call write, and who makes it?
+ *
+ * Every function that writes calls bank_require_writer first: it raises 25006
+ * in a read-only transaction or on a standby, 25000 in a parallel worker, and
+ * LG019 where this database is no ledger.
+ */
+extern void bank_require_writer(const char *function);
+extern const char *bank_actor(void);
+
+/* customer_api.c: returns when the customer is active, else raises LG002,
+ * LG003 or LG011; called with no lock held */
+extern void bank_customer_api_require_active(const pg_uuid_t *customer_id);
+
+/* uuid.c */
+extern pg_uuid_t bank_uuid_generate(const pg_uuid_t *customer_id);
+extern uint64 bank_uuid_hash(const pg_uuid_t *id);
+extern const char *bank_uuid_text(const pg_uuid_t *id);	/* palloc'd */
+extern int	bank_uuid_compare(const pg_uuid_t *a, const pg_uuid_t *b);
+
+#endif

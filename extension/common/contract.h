@@ -1,0 +1,46 @@
+/*
+ * The words the extension and bank-bridge share: names of tables, topics,
+ * slot, publication and limits.  Included by both programs, so it knows
+ * neither of them.
+ */
+#ifndef BANK_CONTRACT_H
+#define BANK_CONTRACT_H
+
+#define BANK_VERSION "1.0"
+
+/* Where events come from. */
+#define BANK_PUBLICATION "bank"
+#define BANK_SLOT "bank_bridge"
+#define BANK_LEDGER_SCHEMA "bank_ledger"
+#define BANK_TABLE_ACCOUNT_EVENT "account_event"
+#define BANK_TABLE_TRANSFER "transfer"
+#define BANK_TABLE_HEARTBEAT "heartbeat"
+#define BANK_TABLE_EPOCH "epoch"
+
+/* Where events go. */
+#define BANK_TOPIC_ACCOUNTS "bank.accounts"
+#define BANK_TOPIC_BALANCES "bank.balances"
+#define BANK_TOPIC_TRANSFERS "bank.transfers"
+#define BANK_TOPIC_DEAD "bank.dead"
+#define BANK_TOPIC_BRIDGE "bank.bridge"
+
+#define BANK_EVENT_ACCOUNT_CREATED "bank.account.created"
+#define BANK_EVENT_ACCOUNT_INACTIVATED "bank.account.inactivated"
+#define BANK_EVENT_BALANCE_UPDATED "bank.balance.updated"
+#define BANK_EVENT_TRANSFER_COMPLETED "bank.transfer.completed"
+
+/* Redis: one hash per account, "bank:balance:<account_id>". */
+#define BANK_REDIS_PREFIX "bank:balance:"
+
+/* Where notifications go: the path is part of the configured URL. */
+#define BANK_HEADER_IDEMPOTENCY_KEY "Idempotency-Key"
+#define BANK_HEADER_ATTEMPT "X-Attempt"
+
+/* Largest amount and balance: the integers a double holds exactly. */
+#define BANK_AMOUNT_MAX INT64_C(9007199254740991)
+
+/* Length of a uuid in text, without and with the closing NUL. */
+#define BANK_UUID_LENGTH 36
+#define BANK_UUID_SIZE 37
+
+#endif

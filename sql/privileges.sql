@@ -1,0 +1,21 @@
+-- Rights, all of them: who may what is answered by this file alone.
+
+REVOKE ALL ON SCHEMA bank, bank_ledger, bank_report, bank_search FROM PUBLIC;
+REVOKE ALL ON ALL TABLES IN SCHEMA bank, bank_ledger, bank_report, bank_search FROM PUBLIC;
+REVOKE ALL ON ALL SEQUENCES IN SCHEMA bank_ledger FROM PUBLIC;
+REVOKE ALL ON ALL ROUTINES IN SCHEMA bank, bank_ledger, bank_report, bank_search FROM PUBLIC;
+
+-- bank-bridge publish: reads what it publishes, and beats.
+GRANT USAGE ON SCHEMA bank_ledger TO bank_publish;
+GRANT SELECT ON bank_ledger.site, bank_ledger.epoch TO bank_publish;
+GRANT EXECUTE ON FUNCTION bank_ledger.beat() TO bank_publish;
+
+-- bank-bridge project: alone writes the read model.
+GRANT USAGE ON SCHEMA bank_search TO bank_project;
+GRANT SELECT, INSERT, UPDATE ON bank_search.balance, bank_search.consumer_offset,
+    bank_search.consumer_generation TO bank_project;
+
+-- bank-bridge report and the job of pg_cron: alone write notifications.
+GRANT USAGE ON SCHEMA bank_report TO bank_report;
+GRANT SELECT, INSERT, UPDATE ON bank_report.notification, bank_report.consumer_offset,
+    bank_report.consumer_generation TO bank_report;

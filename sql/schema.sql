@@ -1,0 +1,262 @@
+-- Schemas, roles, tables and their comments.  Rights are in privileges.sql.
+
+CREATE SCHEMA bank_ledger;
+CREATE SCHEMA bank_report;
+CREATE SCHEMA bank_search;
+
+COMMENT ON SCHEMA bank IS 'Interface of the ledger: what applications call.';
+COMMENT ON SCHEMA bank_ledger IS 'Accounts and the journal; written by the functions of schema bank only.';
+COMMENT ON SCHEMA bank_report IS 'Notifications of transfers to BACEN.';
+COMMENT ON SCHEMA bank_search IS 'Read model of balances, written by bank-bridge project.';
+
+-- Roles belong to the cluster, so one that exists is kept as it is.
+DO $$
+BEGIN
+    IF pg_catalog.to_regrole('bank_publish') IS NULL THEN
+        CREATE ROLE bank_publish NOLOGIN REPLICATION;
+    END IF;
+    IF pg_catalog.to_regrole('bank_project') IS NULL THEN
+        CREATE ROLE bank_project NOLOGIN;
+    END IF;
+    IF pg_catalog.to_regrole('bank_report') IS NULL THEN
+        CREATE ROLE bank_report NOLOGIN;
+    END IF;
+END
+$$;
+
+-- ---------------------------------------------------------------------------
+-- bank_ledger: current state
+-- ---------------------------------------------------------------------------
+
+CREATE TABLE bank_ledger.site (
+    singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
+    role      text NOT NULL CHECK (role IN ('ledger', 'search')),
+    name      text NOT NULL CHECK (name OPERATOR(pg_catalog.~) '^[A-Za-z0-9._-]{1,64}$')
+);
+COMMENT ON TABLE bank_ledger.site IS 'What this database is: its role and the name of the site. One row, written by bank_ledger.init(), not dumped.';
+COMMENT ON COLUMN bank_ledger.site.role IS 'ledger: functions that write work here. search: they raise LG019.';
+COMMENT ON COLUMN bank_ledger.site.name IS 'Name of the site, in ce_source of every event (/bank/<name>).';
+
+CREATE TABLE bank_ledger.customer (
+    customer_id uuid PRIMARY KEY,
+    status      text NOT NULL DEFAULT 'open' CHECK (status IN ('open', 'closing')),
+    changed_at  timestamptz NOT NULL
+);
+COMMENT ON TABLE bank_ledger.customer IS 'Customers the ledger has met. closing: no account may be created (LG013).';
+
+CREATE TABLE bank_ledger.account (
+    account_id  uuid PRIMARY KEY,
+    customer_id uuid,
+    kind        text NOT NULL CHECK (kind IN ('customer', 'settlement')),
+    currency    text NOT NULL CHECK (currency OPERATOR(pg_catalog.~) '^[A-Z]{3}$'),
+    status      text NOT NULL CHECK (status IN ('active', 'inactive')),
+    balance     bigint NOT NULL,
+    held        bigint NOT NULL CHECK (held >= 0),
+    version     bigint NOT NULL CHECK (version >= 1),
+    opened_at   timestamptz NOT NULL,
+    updated_at  timestamptz NOT NULL,
+    closed_at   timestamptz,
+    CHECK ((kind = 'settlement') = (customer_id IS NULL)),
+    CHECK ((status = 'inactive') = (closed_at IS NOT NULL)),
+    CHECK (kind = 'settlement' OR balance >= held),
+    CHECK (status = 'active' OR (balance = 0 AND held = 0))
+) WITH (fillfactor = 50);
+CREATE INDEX account_customer_id_idx ON bank_ledger.account (customer_id);
+COMMENT ON TABLE bank_ledger.account IS 'Current state of every account; money in minor units (centavos for BRL).';
+COMMENT ON COLUMN bank_ledger.account.customer_id IS 'Holder; null for settlement accounts.';
+COMMENT ON COLUMN bank_ledger.account.kind IS 'customer, or settlement: the other side of deposits and withdrawals, 16 per currency.';
+COMMENT ON COLUMN bank_ledger.account.held IS 'Part of the balance that live holds reserve.';
+COMMENT ON COLUMN bank_ledger.account.version IS 'Counts the journal rows of the account, from 1 (created), without gap.';
+COMMENT ON COLUMN bank_ledger.account.updated_at IS 'Date of the last journal row; later ones are never dated before it.';
+COMMENT ON COLUMN bank_ledger.account.closed_at IS 'Later than every entry of the account, by 1 microsecond at least.';
+
+-- ---------------------------------------------------------------------------
+-- bank_ledger: the journal (insert-only, published)
+-- ---------------------------------------------------------------------------
+
+CREATE TABLE bank_ledger.account_event (
+    account_id  uuid NOT NULL,
+    customer_id uuid,
+    kind        text NOT NULL CHECK (kind IN ('created', 'inactivated',
+                    'hold_created', 'hold_posted', 'hold_voided', 'hold_expired',
+                    'limit_set', 'clock_accepted')),
+    version     bigint NOT NULL,
+    currency    text NOT NULL,
+    status      text NOT NULL,
+    balance     bigint NOT NULL,
+    held        bigint NOT NULL,
+    transfer_id uuid,
+    occurred_at timestamptz NOT NULL,
+    actor       text NOT NULL,
+    PRIMARY KEY (account_id, version)
+);
+COMMENT ON TABLE bank_ledger.account_event IS 'Journal: what happened to an account other than a transfer. Insert-only.';
+COMMENT ON COLUMN bank_ledger.account_event.balance IS 'After the event, minor units.';
+COMMENT ON COLUMN bank_ledger.account_event.actor IS 'Role that called the function.';
+
+CREATE TABLE bank_ledger.transfer (
+    transfer_id  uuid PRIMARY KEY,
+    kind         text NOT NULL CHECK (kind IN ('transfer', 'deposit', 'withdrawal',
+                     'hold_posted', 'reversal')),
+    customer_id  uuid NOT NULL,
+    from_account uuid NOT NULL,
+    to_account   uuid NOT NULL,
+    amount       bigint NOT NULL CHECK (amount > 0),
+    currency     text NOT NULL,
+    from_version bigint NOT NULL,
+    to_version   bigint NOT NULL,
+    from_balance bigint NOT NULL,
+    to_balance   bigint NOT NULL,
+    from_held    bigint NOT NULL,
+    to_held      bigint NOT NULL,
+    completed_at timestamptz NOT NULL,
+    actor        text NOT NULL,
+    CHECK (from_account <> to_account)
+);
+CREATE UNIQUE INDEX transfer_from_account_idx ON bank_ledger.transfer (from_account, from_version);
+CREATE UNIQUE INDEX transfer_to_account_idx ON bank_ledger.transfer (to_account, to_version);
+COMMENT ON TABLE bank_ledger.transfer IS 'Journal: one row moves amount from one account to another. Insert-only.';
+COMMENT ON COLUMN bank_ledger.transfer.transfer_id IS 'Idempotency key of the caller.';
+COMMENT ON COLUMN bank_ledger.transfer.amount IS 'Minor units of currency.';
+COMMENT ON COLUMN bank_ledger.transfer.from_balance IS 'Balance of from_account after the posting; so to_balance, from_held, to_held, from_version, to_version.';
+COMMENT ON COLUMN bank_ledger.transfer.completed_at IS 'Date of the entry, taken after the locks.';
+
+CREATE TABLE bank_ledger.heartbeat (
+    beat_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    at      timestamptz NOT NULL
+);
+COMMENT ON TABLE bank_ledger.heartbeat IS 'One row every 30 s, so that an idle database does not hold WAL; pruned after a day.';
+
+CREATE TABLE bank_ledger.epoch (
+    number            integer PRIMARY KEY CHECK (number >= 1),
+    system_identifier bigint NOT NULL,
+    timeline          integer NOT NULL,
+    at                timestamptz NOT NULL
+);
+COMMENT ON TABLE bank_ledger.epoch IS 'Numbers the timelines of this ledger; consumers compare (epoch, version). Insert-only.';
+
+CREATE TABLE bank_ledger.operator_act (
+    act_id      uuid PRIMARY KEY,
+    act         text NOT NULL CHECK (act IN ('customer_closing', 'customer_reactivated',
+                    'notification_requeued')),
+    customer_id uuid,
+    transfer_id uuid,
+    occurred_at timestamptz NOT NULL,
+    actor       text NOT NULL
+);
+COMMENT ON TABLE bank_ledger.operator_act IS 'Acts on a customer or a notification. Insert-only, not published.';
+
+-- The journal refuses what is not an insert, also from its owner.
+CREATE FUNCTION bank_ledger.refuse_change() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RAISE EXCEPTION 'journal table "%" is insert-only', TG_TABLE_NAME
+        USING ERRCODE = 'insufficient_privilege',
+              DETAIL = pg_catalog.format('%s was refused.', TG_OP),
+              HINT = 'Correct the ledger by a further entry.';
+END
+$$;
+COMMENT ON FUNCTION bank_ledger.refuse_change() IS 'Trigger of the insert-only tables: raises 42501.';
+
+CREATE TRIGGER insert_only BEFORE UPDATE OR DELETE OR TRUNCATE ON bank_ledger.account_event
+    FOR EACH STATEMENT EXECUTE FUNCTION bank_ledger.refuse_change();
+CREATE TRIGGER insert_only BEFORE UPDATE OR DELETE OR TRUNCATE ON bank_ledger.transfer
+    FOR EACH STATEMENT EXECUTE FUNCTION bank_ledger.refuse_change();
+CREATE TRIGGER insert_only BEFORE UPDATE OR DELETE OR TRUNCATE ON bank_ledger.epoch
+    FOR EACH STATEMENT EXECUTE FUNCTION bank_ledger.refuse_change();
+CREATE TRIGGER insert_only BEFORE UPDATE OR DELETE OR TRUNCATE ON bank_ledger.operator_act
+    FOR EACH STATEMENT EXECUTE FUNCTION bank_ledger.refuse_change();
+ALTER TABLE bank_ledger.account_event ENABLE ALWAYS TRIGGER insert_only;
+ALTER TABLE bank_ledger.transfer ENABLE ALWAYS TRIGGER insert_only;
+ALTER TABLE bank_ledger.epoch ENABLE ALWAYS TRIGGER insert_only;
+ALTER TABLE bank_ledger.operator_act ENABLE ALWAYS TRIGGER insert_only;
+
+-- ---------------------------------------------------------------------------
+-- bank_report
+-- ---------------------------------------------------------------------------
+
+CREATE TABLE bank_report.notification (
+    transfer_id      uuid PRIMARY KEY,
+    customer_id      uuid NOT NULL,
+    from_account     uuid NOT NULL,
+    to_account       uuid NOT NULL,
+    amount           bigint NOT NULL,
+    currency         text NOT NULL,
+    completed_at     timestamptz NOT NULL,
+    state            text NOT NULL CHECK (state IN ('pending', 'sending', 'delivered', 'dead')),
+    attempts         integer NOT NULL DEFAULT 0,
+    stored_at        timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    first_attempt_at timestamptz,
+    next_attempt_at  timestamptz,
+    delivered_at     timestamptz,
+    last_status      integer,
+    last_error       text,
+    CHECK ((state IN ('pending', 'sending')) = (next_attempt_at IS NOT NULL)),
+    CHECK ((state = 'delivered') = (delivered_at IS NOT NULL))
+) WITH (fillfactor = 70);
+CREATE INDEX notification_due_idx ON bank_report.notification (next_attempt_at)
+    WHERE state IN ('pending', 'sending');
+COMMENT ON TABLE bank_report.notification IS 'One row for each transfer BACEN must know; committed before anything is sent.';
+COMMENT ON COLUMN bank_report.notification.state IS 'pending: due at next_attempt_at. sending: leased until next_attempt_at. delivered, dead: final.';
+COMMENT ON COLUMN bank_report.notification.attempts IS 'Sends begun; committed before each; also the X-Attempt header.';
+COMMENT ON COLUMN bank_report.notification.next_attempt_at IS 'When a pending row is due, or when the lease of a sending row ends.';
+COMMENT ON COLUMN bank_report.notification.last_status IS 'HTTP status of the last answer; null when there was none.';
+
+CREATE TABLE bank_report.consumer_offset (
+    topic       text NOT NULL,
+    partition   integer NOT NULL,
+    next_offset bigint NOT NULL,
+    PRIMARY KEY (topic, partition)
+);
+COMMENT ON TABLE bank_report.consumer_offset IS 'Next Kafka offset of bank-bridge report, stored with the effect of the records before it.';
+
+CREATE TABLE bank_report.consumer_generation (
+    singleton  boolean PRIMARY KEY DEFAULT true CHECK (singleton),
+    generation bigint NOT NULL
+);
+COMMENT ON TABLE bank_report.consumer_generation IS 'Raised by each start of bank-bridge report; an older process is fenced.';
+
+-- ---------------------------------------------------------------------------
+-- bank_search
+-- ---------------------------------------------------------------------------
+
+CREATE TABLE bank_search.balance (
+    account_id  uuid PRIMARY KEY,
+    customer_id uuid,
+    currency    text NOT NULL,
+    balance     bigint NOT NULL,
+    held        bigint NOT NULL,
+    status      text NOT NULL,
+    epoch       integer NOT NULL,
+    version     bigint NOT NULL,
+    updated_at  timestamptz NOT NULL
+) WITH (fillfactor = 50);
+COMMENT ON TABLE bank_search.balance IS 'Last known state of every account, ordered by (epoch, version).';
+
+CREATE TABLE bank_search.consumer_offset (
+    topic     text NOT NULL,
+    partition integer NOT NULL,
+    applied   bigint NOT NULL,
+    cached    bigint NOT NULL,
+    PRIMARY KEY (topic, partition)
+);
+COMMENT ON TABLE bank_search.consumer_offset IS 'Next Kafka offsets of bank-bridge project.';
+COMMENT ON COLUMN bank_search.consumer_offset.applied IS 'Everything below is in bank_search.balance; stored in the same transaction.';
+COMMENT ON COLUMN bank_search.consumer_offset.cached IS 'Everything below is in Redis too; where the role starts from.';
+
+CREATE TABLE bank_search.consumer_generation (
+    singleton  boolean PRIMARY KEY DEFAULT true CHECK (singleton),
+    generation bigint NOT NULL
+);
+COMMENT ON TABLE bank_search.consumer_generation IS 'Raised by each start of bank-bridge project; an older process is fenced.';
+
+-- Dumped, since their rows are the bank's and not the script's. The site is
+-- not: a restored copy must not take itself for the original.
+SELECT pg_catalog.pg_extension_config_dump(t::pg_catalog.regclass, '')
+FROM pg_catalog.unnest(ARRAY[
+    'bank_ledger.customer', 'bank_ledger.account', 'bank_ledger.account_event',
+    'bank_ledger.transfer', 'bank_ledger.epoch', 'bank_ledger.operator_act',
+    'bank_report.notification', 'bank_report.consumer_offset',
+    'bank_report.consumer_generation',
+    'bank_search.balance', 'bank_search.consumer_offset',
+    'bank_search.consumer_generation']) AS t;

@@ -1,0 +1,66 @@
+-- What this database is: init, publish and the heartbeat.
+
+CREATE FUNCTION bank_ledger.init(role text, name text) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    here_system   bigint;
+    here_timeline integer;
+    last_epoch    bank_ledger.epoch;
+BEGIN
+    IF init.role IS NULL OR init.name IS NULL THEN
+        RAISE EXCEPTION 'role and name of the site must not be null'
+            USING ERRCODE = 'null_value_not_allowed';
+    END IF;
+    IF init.role NOT IN ('ledger', 'search') OR init.name !~ '^[A-Za-z0-9._-]{1,64}$' THEN
+        RAISE EXCEPTION 'invalid site: role "%", name "%"', init.role, init.name
+            USING ERRCODE = 'invalid_parameter_value',
+                  HINT = 'The role is ledger or search; the name has 1 to 64 of A-Z a-z 0-9 . _ and -.';
+    END IF;
+
+    LOCK TABLE bank_ledger.site IN SHARE ROW EXCLUSIVE MODE;
+    INSERT INTO bank_ledger.site AS s (role, name) VALUES (init.role, init.name)
+        ON CONFLICT (singleton) DO UPDATE SET role = excluded.role, name = excluded.name
+        WHERE (s.role, s.name) IS DISTINCT FROM (excluded.role, excluded.name);
+    IF init.role <> 'ledger' THEN
+        RETURN;
+    END IF;
+
+    -- The first 8 digits of a WAL file's name are the timeline being written.
+    SELECT c.system_identifier INTO here_system FROM pg_control_system() AS c;
+    here_timeline := ('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::integer;
+    SELECT e.* INTO last_epoch FROM bank_ledger.epoch AS e ORDER BY e.number DESC LIMIT 1;
+    IF (last_epoch.system_identifier, last_epoch.timeline)
+       IS DISTINCT FROM (here_system, here_timeline) THEN
+        INSERT INTO bank_ledger.epoch (number, system_identifier, timeline, at)
+        VALUES (coalesce(last_epoch.number, 0) + 1, here_system, here_timeline, clock_timestamp());
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION bank_ledger.init(text, text) IS
+'Says what this database is: role ledger or search, and the name of the site. Starts the next epoch where the last one was of another system or timeline. Idempotent. Raises 22004, 22023.';
+
+CREATE FUNCTION bank_ledger.publish() RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_publication AS p WHERE p.pubname = 'bank') THEN
+        CREATE PUBLICATION bank;
+    END IF;
+    -- Sets what an operator may have changed, and touches nothing else.
+    ALTER PUBLICATION bank SET (publish = 'insert', publish_via_partition_root = false);
+    ALTER PUBLICATION bank SET TABLE bank_ledger.account_event, bank_ledger.transfer,
+        bank_ledger.heartbeat, bank_ledger.epoch;
+END
+$$;
+COMMENT ON FUNCTION bank_ledger.publish() IS
+'Makes or resets the publication bank: inserts of the journal, heartbeat and epoch. Idempotent; run by bank-bridge init, and again after a restore.';
+
+CREATE FUNCTION bank_ledger.beat() RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    INSERT INTO bank_ledger.heartbeat (at) VALUES (clock_timestamp());
+    DELETE FROM bank_ledger.heartbeat AS h WHERE h.at < clock_timestamp() - interval '1 day';
+END
+$$;
+COMMENT ON FUNCTION bank_ledger.beat() IS
+'Inserts a heartbeat row and prunes those older than a day. Called every 30 s by bank-bridge publish.';
