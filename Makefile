@@ -10,7 +10,7 @@
 EXTENSION = bank
 MODULE_big = bank
 
-VERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" bank.control)
+BANK_VERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" bank.control)
 SQL_PARTS = schema site $(SQL_NOUNS) privileges
 SQL_NOUNS = account transfer inactivation balance notification verify
 
@@ -18,7 +18,7 @@ C_SOURCES = $(wildcard extension/*.c extension/common/*.c)
 C_HEADERS = $(wildcard extension/*.h extension/common/*.h)
 OBJS = $(C_SOURCES:.c=.o)
 
-DATA_built = sql/bank--$(VERSION).sql
+DATA_built = sql/bank--$(BANK_VERSION).sql
 EXTRA_CLEAN = build sql/bank--*.sql
 
 LIBRARIES = libcurl hiredis jansson libpq
@@ -45,7 +45,7 @@ endif
 # Debian builds the server without dependency tracking.
 $(OBJS): $(C_HEADERS)
 
-sql/bank--$(VERSION).sql: $(SQL_PARTS:%=sql/%.sql)
+sql/bank--$(BANK_VERSION).sql: $(SQL_PARTS:%=sql/%.sql)
 	{ echo '\echo Use "CREATE EXTENSION bank" to load this file. \quit'; cat $^; } > $@
 
 all: bridge
