@@ -1,0 +1,429 @@
+/*
+ * Balances in Redis, by hiredis.
+ *
+ * Promises:  a stale balance never replaces a newer one (invariant 10): the
+ *            comparison runs inside Redis, by script.
+ * Memory:    one malloc'd BankRedis with one hiredis context; every reply is
+ *            copied out and freed before a function returns.
+ * Not here:  when to try again after a failure; that is the caller's.
+ */
+#include "redis.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <hiredis/hiredis.h>
+
+#include "redis_url.h"
+
+#define FIELD_COUNT 9
+#define NUMBER_SIZE 24
+#define SHA_SIZE 41
+
+/* Puts sent before their answers are read. */
+#define PIPELINE_MAX 128
+
+/* EVALSHA sha 1 key, then the fields as ARGV */
+#define PUT_ARGUMENTS (4 + FIELD_COUNT)
+
+struct BankRedis
+{
+	BankRedisUrl url;
+	struct timeval timeout;
+	redisContext *context;		/* NULL: not connected */
+	char		script[SHA_SIZE];	/* digest, empty until loaded */
+	char		error[256];
+	bool		timed_out;		/* what the error was */
+	bool		wrong_type;
+};
+
+/* One balance as Redis sees it: key and values in the order of field_names. */
+typedef struct HashText
+{
+	char		key[sizeof(BANK_REDIS_PREFIX) + BANK_UUID_LENGTH];
+	char		numbers[4][NUMBER_SIZE];
+	const char *values[FIELD_COUNT];
+} HashText;
+
+static const char *const field_names[FIELD_COUNT] = {
+	"account_id", "customer_id", "currency", "status", "updated_at",
+	"balance", "held", "version", "epoch"
+};
+
+/*
+ * ARGV is field_names' order: 6 to 9 are numbers.  A hash with a field that
+ * is missing or no number is worth nothing, hence older; so is a key of
+ * another type.  Versions stay below 2^53, so a double compares them exactly.
+ */
+static const char put_script[] =
+	"local old = redis.pcall('HMGET', KEYS[1], 'account_id', 'customer_id',"
+	" 'currency', 'status', 'updated_at', 'balance', 'held', 'version', 'epoch')\n"
+	"local sound = not old.err\n"
+	"for i = 1, 9 do\n"
+	"  local v = sound and old[i]\n"
+	"  sound = v and (i < 6 or string.match(v, '^%-?%d+$') and #v <= 17)\n"
+	"end\n"
+	"if sound then\n"
+	"  local e, v = tonumber(old[9]), tonumber(old[8])\n"
+	"  local epoch, version = tonumber(ARGV[9]), tonumber(ARGV[8])\n"
+	"  if e > epoch or (e == epoch and v > version) then return 0 end\n"
+	"elseif old.err then\n"
+	"  redis.call('DEL', KEYS[1])\n"
+	"end\n"
+	"redis.call('HSET', KEYS[1], 'account_id', ARGV[1], 'customer_id', ARGV[2],"
+	" 'currency', ARGV[3], 'status', ARGV[4], 'updated_at', ARGV[5],"
+	" 'balance', ARGV[6], 'held', ARGV[7], 'version', ARGV[8], 'epoch', ARGV[9])\n"
+	"return 1\n";
+
+static void
+disconnect(BankRedis *redis)
+{
+	if (redis->context != NULL)
+		redisFree(redis->context);
+	redis->context = NULL;
+	redis->script[0] = '\0';
+}
+
+/*
+ * Keeps the reason and drops the connection: answers still under way would be
+ * taken for those of the next command.
+ */
+static bool
+fail(BankRedis *redis, const char *doing, const char *reason)
+{
+	snprintf(redis->error, sizeof(redis->error), "%s: %s", doing, reason);
+	redis->timed_out = false;
+	redis->wrong_type = false;
+	disconnect(redis);
+	return false;
+}
+
+/* hiredis leaves the reason of a timeout as that of a read that would block. */
+static bool
+fail_connection(BankRedis *redis, const char *doing)
+{
+	const redisContext *context = redis->context;
+	bool		timed_out;
+
+	if (context == NULL)
+		return fail(redis, doing, "out of memory");
+	timed_out = context->err == REDIS_ERR_IO &&
+		(errno == EAGAIN || errno == ETIMEDOUT);
+	fail(redis, doing, timed_out ? "no answer in time" : context->errstr);
+	redis->timed_out = timed_out;
+	return false;
+}
+
+/* Takes the next reply; NULL after a failure, an error reply among them. */
+static redisReply *
+next_reply(BankRedis *redis, const char *doing)
+{
+	void	   *answer = NULL;
+	redisReply *reply;
+
+	if (redisGetReply(redis->context, &answer) != REDIS_OK || answer == NULL)
+	{
+		fail_connection(redis, doing);
+		return NULL;
+	}
+	reply = answer;
+	if (reply->type == REDIS_REPLY_ERROR)
+	{
+		fail(redis, doing, reply->str);
+		redis->wrong_type = strncmp(reply->str, "WRONGTYPE", 9) == 0;
+		freeReplyObject(reply);
+		return NULL;
+	}
+	return reply;
+}
+
+static redisReply *
+command(BankRedis *redis, int argc, const char **argv)
+{
+	if (redisAppendCommandArgv(redis->context, argc, argv, NULL) != REDIS_OK)
+	{
+		fail_connection(redis, argv[0]);
+		return NULL;
+	}
+	return next_reply(redis, argv[0]);
+}
+
+static bool
+command_succeeds(BankRedis *redis, int argc, const char **argv)
+{
+	redisReply *reply = command(redis, argc, argv);
+
+	if (reply == NULL)
+		return false;
+	freeReplyObject(reply);
+	return true;
+}
+
+static bool
+authenticate(BankRedis *redis)
+{
+	const BankRedisUrl *url = &redis->url;
+	const char *named[] = {"AUTH", url->user, url->password};
+	const char *unnamed[] = {"AUTH", url->password};
+
+	if (url->password[0] == '\0')
+		return true;
+	if (url->user[0] != '\0')
+		return command_succeeds(redis, 3, named);
+	return command_succeeds(redis, 2, unnamed);
+}
+
+static bool
+select_database(BankRedis *redis)
+{
+	char		number[NUMBER_SIZE];
+	const char *argv[] = {"SELECT", number};
+
+	if (redis->url.database == 0)
+		return true;
+	snprintf(number, sizeof(number), "%d", redis->url.database);
+	return command_succeeds(redis, 2, argv);
+}
+
+BankRedis *
+bank_redis_create(const char *url, int timeout_ms, const char **problem)
+{
+	BankRedis  *redis = calloc(1, sizeof(BankRedis));
+
+	*problem = "out of memory";
+	if (redis == NULL)
+		return NULL;
+	*problem = bank_redis_url_parse(url, &redis->url);
+	if (*problem != NULL)
+	{
+		free(redis);
+		return NULL;
+	}
+	redis->timeout.tv_sec = timeout_ms / 1000;
+	redis->timeout.tv_usec = timeout_ms % 1000 * 1000;
+	return redis;
+}
+
+void
+bank_redis_destroy(BankRedis *redis)
+{
+	if (redis == NULL)
+		return;
+	disconnect(redis);
+	free(redis);
+}
+
+bool
+bank_redis_connect(BankRedis *redis)
+{
+	const BankRedisUrl *url = &redis->url;
+
+	if (redis->context != NULL)
+		return true;
+	errno = 0;
+	redis->context = url->is_socket ?
+		redisConnectUnixWithTimeout(url->host, redis->timeout) :
+		redisConnectWithTimeout(url->host, url->port, redis->timeout);
+	if (redis->context == NULL || redis->context->err != 0)
+		return fail_connection(redis, "connect");
+	if (redisSetTimeout(redis->context, redis->timeout) != REDIS_OK)
+		return fail_connection(redis, "connect");
+	return authenticate(redis) && select_database(redis);
+}
+
+/* A server that restarted has closed the connection we still hold. */
+static bool
+lost_while_idle(const BankRedis *redis, bool was_connected)
+{
+	return was_connected && redis->context == NULL && !redis->timed_out;
+}
+
+static bool
+read_numbers(const redisReply *reply, BankRedisBalance *balance)
+{
+	int64_t		epoch;
+
+	if (!bank_text_to_int64(reply->element[5]->str, &balance->balance) ||
+		!bank_text_to_int64(reply->element[6]->str, &balance->held) ||
+		!bank_text_to_int64(reply->element[7]->str, &balance->version) ||
+		!bank_text_to_int64(reply->element[8]->str, &epoch))
+		return false;
+	if (balance->version < 1 || epoch < 1 || epoch > INT32_MAX)
+		return false;
+	balance->epoch = (int32_t) epoch;
+	return true;
+}
+
+/* True where every field is there and is what a put would have written. */
+static bool
+read_hash(const redisReply *reply, const char *account_id,
+		  BankRedisBalance *balance)
+{
+	if (reply->type != REDIS_REPLY_ARRAY || reply->elements != FIELD_COUNT)
+		return false;
+	for (int i = 0; i < FIELD_COUNT; i++)
+		if (reply->element[i]->type != REDIS_REPLY_STRING)
+			return false;
+	if (!bank_text_copy(balance->account_id, sizeof(balance->account_id),
+						reply->element[0]->str) ||
+		!bank_text_copy(balance->customer_id, sizeof(balance->customer_id),
+						reply->element[1]->str) ||
+		!bank_text_copy(balance->currency, sizeof(balance->currency),
+						reply->element[2]->str) ||
+		!bank_text_copy(balance->status, sizeof(balance->status),
+						reply->element[3]->str) ||
+		!bank_text_copy(balance->updated_at, sizeof(balance->updated_at),
+						reply->element[4]->str))
+		return false;
+	if (strcmp(balance->account_id, account_id) != 0 ||
+		strlen(balance->currency) != 3 || balance->status[0] == '\0' ||
+		!bank_text_is_time(balance->updated_at))
+		return false;
+	if (balance->customer_id[0] != '\0' &&
+		!bank_text_is_uuid(balance->customer_id))
+		return false;
+	return read_numbers(reply, balance);
+}
+
+static redisReply *
+ask_hash(BankRedis *redis, const char *account_id)
+{
+	char		key[sizeof(BANK_REDIS_PREFIX) + BANK_UUID_LENGTH];
+	const char *argv[2 + FIELD_COUNT] = {"HMGET", key};
+	redisReply *reply = NULL;
+
+	snprintf(key, sizeof(key), "%s%s", BANK_REDIS_PREFIX, account_id);
+	memcpy(argv + 2, field_names, sizeof(field_names));
+	if (bank_redis_connect(redis))
+		reply = command(redis, 2 + FIELD_COUNT, argv);
+	return reply;
+}
+
+BankRedisAnswer
+bank_redis_get(BankRedis *redis, const char *account_id,
+			   BankRedisBalance *balance)
+{
+	bool		was_connected = redis->context != NULL;
+	BankRedisBalance found = {0};
+	BankRedisAnswer answer = BANK_REDIS_ABSENT;
+	redisReply *reply = ask_hash(redis, account_id);
+
+	if (reply == NULL && lost_while_idle(redis, was_connected))
+		reply = ask_hash(redis, account_id);
+	if (reply == NULL)
+		return redis->wrong_type ? BANK_REDIS_ABSENT : BANK_REDIS_FAILED;
+	if (read_hash(reply, account_id, &found))
+	{
+		*balance = found;
+		answer = BANK_REDIS_FOUND;
+	}
+	freeReplyObject(reply);
+	return answer;
+}
+
+static void
+write_hash(const BankRedisBalance *balance, HashText *text)
+{
+	const int64_t numbers[4] = {balance->balance, balance->held,
+	balance->version, balance->epoch};
+
+	snprintf(text->key, sizeof(text->key), "%s%s", BANK_REDIS_PREFIX,
+			 balance->account_id);
+	text->values[0] = balance->account_id;
+	text->values[1] = balance->customer_id;
+	text->values[2] = balance->currency;
+	text->values[3] = balance->status;
+	text->values[4] = balance->updated_at;
+	for (int i = 0; i < 4; i++)
+	{
+		snprintf(text->numbers[i], NUMBER_SIZE, "%" PRId64, numbers[i]);
+		text->values[5 + i] = text->numbers[i];
+	}
+}
+
+static bool
+load_script(BankRedis *redis)
+{
+	const char *argv[] = {"SCRIPT", "LOAD", put_script};
+	redisReply *reply;
+
+	if (redis->script[0] != '\0')
+		return true;
+	reply = command(redis, 3, argv);
+	if (reply == NULL)
+		return false;
+	if (reply->type != REDIS_REPLY_STRING ||
+		!bank_text_copy(redis->script, sizeof(redis->script), reply->str))
+	{
+		freeReplyObject(reply);
+		return fail(redis, "SCRIPT LOAD", "unexpected answer");
+	}
+	freeReplyObject(reply);
+	return true;
+}
+
+static bool
+append_put(BankRedis *redis, const BankRedisBalance *balance)
+{
+	HashText	text;
+	const char *argv[PUT_ARGUMENTS] = {"EVALSHA", redis->script, "1", text.key};
+
+	write_hash(balance, &text);
+	memcpy(argv + 4, text.values, sizeof(text.values));
+	if (redisAppendCommandArgv(redis->context, PUT_ARGUMENTS, argv,
+							   NULL) != REDIS_OK)
+		return fail_connection(redis, "EVALSHA");
+	return true;
+}
+
+static bool
+put_pipeline(BankRedis *redis, const BankRedisBalance *balances, int count)
+{
+	if (!bank_redis_connect(redis) || !load_script(redis))
+		return false;
+	for (int i = 0; i < count; i++)
+		if (!append_put(redis, &balances[i]))
+			return false;
+	for (int i = 0; i < count; i++)
+	{
+		redisReply *reply = next_reply(redis, "EVALSHA");
+
+		if (reply == NULL)
+			return false;
+		freeReplyObject(reply);
+	}
+	return true;
+}
+
+/*
+ * A second try meets a server that restarted, or whose scripts were flushed:
+ * the new connection loads the script again.
+ */
+bool
+bank_redis_put(BankRedis *redis, const BankRedisBalance *balances, int count)
+{
+	for (int done = 0; done < count; done += PIPELINE_MAX)
+	{
+		int			size = count - done;
+		bool		was_connected = redis->context != NULL;
+
+		if (size > PIPELINE_MAX)
+			size = PIPELINE_MAX;
+		if (put_pipeline(redis, balances + done, size))
+			continue;
+		if (!lost_while_idle(redis, was_connected) ||
+			!put_pipeline(redis, balances + done, size))
+			return false;
+	}
+	return true;
+}
+
+const char *
+bank_redis_error(const BankRedis *redis)
+{
+	return redis->error;
+}

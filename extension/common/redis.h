@@ -1,0 +1,72 @@
+/*
+ * Balances in Redis: one hash per account, read whole, and written only where
+ * what is there is not newer.
+ *
+ * A BankRedis is a connection that makes itself again: every call connects
+ * where needed, so a caller has nothing to do after a failure but to call
+ * again when it pleases.  One process, one thread.  The process must ignore
+ * SIGPIPE.
+ */
+#ifndef BANK_REDIS_H
+#define BANK_REDIS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "contract.h"
+#include "text.h"
+
+/* The hash bank:balance:<account_id>; money in minor units. */
+typedef struct BankRedisBalance
+{
+	char		account_id[BANK_UUID_SIZE];
+	char		customer_id[BANK_UUID_SIZE];	/* empty: settlement */
+	char		currency[4];
+	char		status[16];
+	char		updated_at[BANK_TIME_SIZE];
+	int64_t		balance;
+	int64_t		held;
+	int64_t		version;
+	int32_t		epoch;
+} BankRedisBalance;
+
+typedef enum BankRedisAnswer
+{
+	BANK_REDIS_FOUND,
+	BANK_REDIS_ABSENT,			/* also where fields are missing or garbage */
+	BANK_REDIS_FAILED			/* bank_redis_error says why */
+} BankRedisAnswer;
+
+typedef struct BankRedis BankRedis;
+
+/*
+ * Prepares a connection without making it: url as in redis_url.h, the timeout
+ * for connecting and for each answer.  NULL, and *problem a fixed text, where
+ * the url is wrong or memory is out.
+ */
+extern BankRedis *bank_redis_create(const char *url, int timeout_ms,
+									const char **problem);
+
+/* Closes and frees; NULL is let pass. */
+extern void bank_redis_destroy(BankRedis *redis);
+
+/* Connects unless connected; false where that failed. */
+extern bool bank_redis_connect(BankRedis *redis);
+
+/* Reads one balance into *balance, which is set only where found. */
+extern BankRedisAnswer bank_redis_get(BankRedis *redis, const char *account_id,
+									  BankRedisBalance *balance);
+
+/*
+ * Writes each balance unless Redis holds a newer (epoch, version) of it; an
+ * equal one is written again.  True: Redis answered for every one of them.
+ * False: any of them may or may not be written; all may be put again.
+ */
+extern bool bank_redis_put(BankRedis *redis, const BankRedisBalance *balances,
+						   int count);
+
+/* Why the last call failed, one line without secrets; empty before that. */
+extern const char *bank_redis_error(const BankRedis *redis);
+
+#endif
