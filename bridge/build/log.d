@@ -1,0 +1,2 @@
+build/log.o: log.c log.h
+log.h:

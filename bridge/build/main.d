@@ -1,0 +1,3 @@
+build/main.o: main.c role.h config.h
+role.h:
+config.h:

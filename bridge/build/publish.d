@@ -1,0 +1,4 @@
+build/publish.o: publish.c role.h config.h log.h
+role.h:
+config.h:
+log.h:

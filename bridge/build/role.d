@@ -1,0 +1,3 @@
+build/role.o: role.c role.h config.h
+role.h:
+config.h:
