@@ -1,3 +1,0 @@
-build/main.o: main.c role.h config.h
-role.h:
-config.h:

@@ -1,4 +1,0 @@
-build/report.o: report.c role.h config.h log.h
-role.h:
-config.h:
-log.h:

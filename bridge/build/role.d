@@ -1,3 +1,0 @@
-build/role.o: role.c role.h config.h
-role.h:
-config.h:
