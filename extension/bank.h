@@ -5,6 +5,7 @@
 #ifndef BANK_H
 #define BANK_H
 
+#include "access/tupdesc.h"
 #include "datatype/timestamp.h"
 #include "fmgr.h"
 #include "utils/uuid.h"
@@ -32,6 +33,8 @@ extern int	bank_search_timeout;
  */
 extern void bank_require_writer(const char *function);
 extern const char *bank_actor(void);
+extern void bank_require_argument(bool is_null, const char *name);
+extern TupleDesc bank_result_descriptor(FunctionCallInfo fcinfo);
 
 /* customer_api.c: returns when the customer is active, else raises LG002,
  * LG003 or LG011; called with no lock held */

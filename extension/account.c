@@ -1,0 +1,190 @@
+/*
+ * Accounts: found as a caller names them, created, and read.
+ *
+ * Promises: an account is created only for a customer who customer-api said
+ * is active and who is not closing, and an account_id gives the same account
+ * each time.
+ *
+ * Locks: the customer's (customer.c), after customer-api answered and never
+ * while it is asked.
+ *
+ * Raises: LG001, LG002, LG003, LG008, LG011, LG013, LG019; 22004, 22023;
+ * 40001 as relation.c says.
+ */
+#include "postgres.h"
+
+#include "utils/builtins.h"
+
+#include "account.h"
+#include "bank.h"
+#include "common/currency.h"
+#include "customer.h"
+
+PG_FUNCTION_INFO_V1(bank_create_account);
+PG_FUNCTION_INFO_V1(bank_ledger_balance);
+
+void
+bank_account_raise_not_found(const pg_uuid_t *id)
+{
+	ereport(ERROR,
+			(errcode(BANK_ERRCODE_ACCOUNT_NOT_FOUND),
+			 errmsg("account not found"),
+			 errdetail("There is no account %s.", bank_uuid_text(id))));
+}
+
+/*
+ * Finds an account as committed now, without a lock.  Raises LG001 when there
+ * is none, or it is settlement: those are not the callers' to name.
+ */
+void
+bank_account_find(BankLedger *ledger, const pg_uuid_t *id, BankAccount *account)
+{
+	if (!bank_ledger_find_account(ledger, id, account) || account->is_settlement)
+		bank_account_raise_not_found(id);
+}
+
+static void
+require_currency(const char *currency)
+{
+	int			exponent;
+
+	if (!bank_currency_exponent(currency, &exponent))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("unknown currency \"%s\"", currency),
+				 errhint("Give an ISO 4217 code of three capital letters, such as BRL.")));
+}
+
+static void
+require_not_closing(const BankCustomer *customer)
+{
+	if (customer->is_closing)
+		ereport(ERROR,
+				(errcode(BANK_ERRCODE_CUSTOMER_CLOSING),
+				 errmsg("customer is closing"),
+				 errdetail("Customer %s was inactivated.",
+						   bank_uuid_text(&customer->customer_id)),
+				 errhint("bank.reactivate_customer takes that back.")));
+}
+
+/*
+ * True when the id was created before for the same; asked becomes what that
+ * account is now.  Raises LG008 when it is another account.
+ */
+static bool
+find_replay(BankLedger *ledger, BankAccount *asked)
+{
+	BankAccount found;
+
+	if (!bank_ledger_find_account(ledger, &asked->account_id, &found))
+		return false;
+	if (found.is_settlement ||
+		bank_uuid_compare(&found.customer_id, &asked->customer_id) != 0 ||
+		strcmp(found.currency, asked->currency) != 0)
+		ereport(ERROR,
+				(errcode(BANK_ERRCODE_KEY_REUSED),
+				 errmsg("key reused with other arguments"),
+				 errdetail("Key %s names another account.",
+						   bank_uuid_text(&asked->account_id)),
+				 errhint("Use a new key for another account.")));
+	*asked = found;
+	return true;
+}
+
+/*
+ * In a transaction that sees only its snapshot, an account of the customer
+ * that it must not see makes it fail.
+ */
+static void
+require_accounts_visible(BankLedger *ledger, const pg_uuid_t *customer_id)
+{
+	if (IsolationUsesXactSnapshot())
+		list_free_deep(bank_ledger_find_accounts_of(ledger, customer_id));
+}
+
+static void
+create_account(BankLedger *ledger, BankAccount *account, bool has_key)
+{
+	BankCustomer customer;
+
+	if (has_key && find_replay(ledger, account))
+		return;
+	bank_customer_api_require_active(&account->customer_id);
+	bank_customer_lock(&account->customer_id);
+	bank_customer_open(&customer, &account->customer_id, BANK_OPEN_WRITE);
+	require_accounts_visible(ledger, &account->customer_id);
+	if (!has_key || !find_replay(ledger, account))
+	{
+		require_not_closing(&customer);
+		bank_customer_make_known(&customer);
+		bank_ledger_create_account(ledger, account);
+	}
+	bank_customer_close(&customer);
+}
+
+/*
+ * create_account(customer_id, currency, account_id) returns bank.account_row;
+ * a null account_id is made.
+ */
+Datum
+bank_create_account(PG_FUNCTION_ARGS)
+{
+	BankAccount account = {0};
+	bool		has_key = !PG_ARGISNULL(2);
+	BankLedger	ledger;
+	char	   *currency;
+
+	bank_require_writer("bank.create_account");
+	bank_require_argument(PG_ARGISNULL(0), "customer_id");
+	bank_require_argument(PG_ARGISNULL(1), "currency");
+	account.customer_id = *PG_GETARG_UUID_P(0);
+	currency = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	require_currency(currency);
+	strlcpy(account.currency, currency, BANK_CURRENCY_SIZE);
+	account.account_id = has_key ? *PG_GETARG_UUID_P(2) :
+		bank_uuid_generate(&account.customer_id);
+
+	bank_ledger_open(&ledger, BANK_OPEN_WRITE);
+	create_account(&ledger, &account, has_key);
+	bank_ledger_close(&ledger);
+	return bank_ledger_account_datum(&account, bank_result_descriptor(fcinfo));
+}
+
+/* Row type bank.ledger_balance_row. */
+static Datum
+ledger_balance_datum(const BankAccount *account, TupleDesc descriptor)
+{
+	Datum		values[9];
+	bool		nulls[9] = {false};
+
+	if (descriptor->natts != lengthof(values))
+		elog(ERROR, "bank.ledger_balance_row has %d columns", descriptor->natts);
+	values[0] = UUIDPGetDatum(&account->account_id);
+	values[1] = UUIDPGetDatum(&account->customer_id);
+	values[2] = CStringGetTextDatum(account->currency);
+	values[3] = CStringGetTextDatum(account->is_active ? "active" : "inactive");
+	values[4] = Int64GetDatum(account->balance);
+	values[5] = Int64GetDatum(account->held);
+	values[6] = Int64GetDatum(account->balance - account->held);
+	values[7] = Int64GetDatum(account->version);
+	values[8] = TimestampTzGetDatum(account->updated_at);
+	return HeapTupleGetDatum(heap_form_tuple(descriptor, values, nulls));
+}
+
+/* ledger_balance(account_id) returns bank.ledger_balance_row; reads only. */
+Datum
+bank_ledger_balance(PG_FUNCTION_ARGS)
+{
+	BankLedger	ledger;
+	BankAccount account;
+	pg_uuid_t  *id;
+
+	bank_require_argument(PG_ARGISNULL(0), "account_id");
+	id = PG_GETARG_UUID_P(0);
+	bank_ledger_open(&ledger, BANK_OPEN_READ);
+	if (!bank_ledger_find_visible_account(&ledger, id, &account) ||
+		account.is_settlement)
+		bank_account_raise_not_found(id);
+	bank_ledger_close(&ledger);
+	return ledger_balance_datum(&account, bank_result_descriptor(fcinfo));
+}

@@ -1,0 +1,27 @@
+/*
+ * Every difference between PostgreSQL 15 and 18 that we meet, one branch
+ * each; a line goes with the version that needed it.
+ */
+#ifndef BANK_COMPAT_H
+#define BANK_COMPAT_H
+
+#include "access/tableam.h"
+#include "executor/executor.h"
+
+#if PG_VERSION_NUM >= 160000
+typedef TU_UpdateIndexes BankUpdatedIndexes;
+#define BANK_INDEXES_UPDATED(updated) ((updated) != TU_None)
+#define BANK_INSERT_INDEX_TUPLES(result, slot, estate, updated) \
+	ExecInsertIndexTuples(result, slot, estate, \
+						  (updated) != TU_None, false, NULL, NIL, \
+						  (updated) == TU_Summarizing)
+#define BANK_INDEXES_NEW TU_None
+#else
+typedef bool BankUpdatedIndexes;
+#define BANK_INDEXES_UPDATED(updated) (updated)
+#define BANK_INSERT_INDEX_TUPLES(result, slot, estate, updated) \
+	ExecInsertIndexTuples(result, slot, estate, updated, false, NULL, NIL)
+#define BANK_INDEXES_NEW false
+#endif
+
+#endif

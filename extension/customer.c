@@ -1,0 +1,192 @@
+/*
+ * The customer's row and his lock.
+ *
+ * Promises: no account is created for a customer between the moment he is
+ * marked closing and the moment that is taken back, since whoever creates and
+ * whoever marks hold the same lock until they commit.
+ *
+ * Locks: an advisory lock on the customer's hash, of a class of its own, until
+ * the end of the transaction.  It is taken before any row: row locks alone
+ * would let an inactivation wait on a unique index for a creation.
+ *
+ * Memory: the row points into the current memory context.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "storage/lock.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+#include "bank.h"
+#include "customer.h"
+
+/* pg_advisory_lock and its kin use 1 and 2 in this place. */
+#define CUSTOMER_LOCK_CLASS 3
+
+enum
+{
+	CUSTOMER_ID,
+	CUSTOMER_STATUS,
+	CUSTOMER_CHANGED_AT
+};
+
+static const BankColumn customer_columns[] = {
+	[CUSTOMER_ID] = {"customer_id", UUIDOID},
+	[CUSTOMER_STATUS] = {"status", TEXTOID},
+	[CUSTOMER_CHANGED_AT] = {"changed_at", TIMESTAMPTZOID},
+};
+
+static const BankShape customer_shape = {
+	"customer", customer_columns, lengthof(customer_columns)
+};
+
+enum
+{
+	ACT_ID,
+	ACT_ACT,
+	ACT_CUSTOMER_ID,
+	ACT_OCCURRED_AT,
+	ACT_ACTOR
+};
+
+static const BankColumn act_columns[] = {
+	[ACT_ID] = {"act_id", UUIDOID},
+	[ACT_ACT] = {"act", TEXTOID},
+	[ACT_CUSTOMER_ID] = {"customer_id", UUIDOID},
+	[ACT_OCCURRED_AT] = {"occurred_at", TIMESTAMPTZOID},
+	[ACT_ACTOR] = {"actor", TEXTOID},
+};
+
+static const BankShape act_shape = {
+	"operator_act", act_columns, lengthof(act_columns)
+};
+
+static bool
+lock_customer(const pg_uuid_t *customer_id, bool dont_wait)
+{
+	uint64		hash = bank_uuid_hash(customer_id);
+	LOCKTAG		tag;
+
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, (uint32) (hash >> 32), (uint32) hash,
+						 CUSTOMER_LOCK_CLASS);
+	return LockAcquire(&tag, ExclusiveLock, false, dont_wait) != LOCKACQUIRE_NOT_AVAIL;
+}
+
+/* Waits for the customer's lock. */
+void
+bank_customer_lock(const pg_uuid_t *customer_id)
+{
+	(void) lock_customer(customer_id, false);
+}
+
+/* Takes the customer's lock unless another transaction has it. */
+bool
+bank_customer_try_lock(const pg_uuid_t *customer_id)
+{
+	return lock_customer(customer_id, true);
+}
+
+/* Reads what is committed now; the caller has the customer's lock. */
+void
+bank_customer_open(BankCustomer *customer, const pg_uuid_t *id, BankOpenMode mode)
+{
+	Datum		key = UUIDPGetDatum(id);
+
+	customer->customer_id = *id;
+	bank_relation_open(&customer->table, &customer_shape, mode);
+	customer->is_known = bank_relation_find(&customer->table, &key, 1,
+											&customer->row);
+	customer->is_closing = customer->is_known &&
+		strcmp(bank_row_text(&customer->row, CUSTOMER_STATUS), "closing") == 0;
+}
+
+void
+bank_customer_close(BankCustomer *customer)
+{
+	bank_relation_close(&customer->table);
+}
+
+static Datum
+status_datum(const BankCustomer *customer)
+{
+	return CStringGetTextDatum(customer->is_closing ? "closing" : "open");
+}
+
+/* Gives the customer a row unless he has one. */
+void
+bank_customer_make_known(BankCustomer *customer)
+{
+	Datum		values[lengthof(customer_columns)];
+	bool		nulls[lengthof(customer_columns)] = {false};
+
+	if (customer->is_known)
+		return;
+	values[CUSTOMER_ID] = UUIDPGetDatum(&customer->customer_id);
+	values[CUSTOMER_STATUS] = status_datum(customer);
+	values[CUSTOMER_CHANGED_AT] = TimestampTzGetDatum(GetCurrentTimestamp());
+	bank_relation_insert(&customer->table, values, nulls);
+	customer->is_known = true;
+	CommandCounterIncrement();
+}
+
+static void
+record_act(const BankCustomer *customer, BankOpenMode mode)
+{
+	BankRelation acts;
+	pg_uuid_t	act_id = bank_uuid_generate(&customer->customer_id);
+	Datum		values[lengthof(act_columns)];
+	bool		nulls[lengthof(act_columns)] = {false};
+
+	values[ACT_ID] = UUIDPGetDatum(&act_id);
+	values[ACT_ACT] = CStringGetTextDatum(customer->is_closing ?
+										  "customer_closing" : "customer_reactivated");
+	values[ACT_CUSTOMER_ID] = UUIDPGetDatum(&customer->customer_id);
+	values[ACT_OCCURRED_AT] = TimestampTzGetDatum(GetCurrentTimestamp());
+	values[ACT_ACTOR] = CStringGetTextDatum(bank_actor());
+	bank_relation_open(&acts, &act_shape, mode);
+	bank_relation_insert(&acts, values, nulls);
+	bank_relation_close(&acts);
+}
+
+/*
+ * Only the holder of the customer's lock updates his row, so that nobody but
+ * a session that locked it by hand can be met here.
+ */
+static void
+update_status(BankCustomer *customer)
+{
+	LockWaitPolicy policy = customer->table.mode == BANK_OPEN_WRITE_NOWAIT ?
+		LockWaitSkip : LockWaitBlock;
+
+	if (bank_relation_lock(&customer->table, &customer->row, policy) != BANK_LOCK_TAKEN)
+		ereport(ERROR,
+				(errcode(BANK_ERRCODE_TRANSACTION_IN_PROGRESS),
+				 errmsg("transaction in progress"),
+				 errdetail("The row of customer %s is locked by another transaction.",
+						   bank_uuid_text(&customer->customer_id)),
+				 errhint("Try again when it has ended.")));
+	customer->row.values[CUSTOMER_STATUS] = status_datum(customer);
+	customer->row.values[CUSTOMER_CHANGED_AT] =
+		TimestampTzGetDatum(GetCurrentTimestamp());
+	bank_relation_update(&customer->table, &customer->row);
+	CommandCounterIncrement();
+}
+
+/*
+ * Marks the customer closing, or open again, and records the act once.
+ * Raises LG009 where his row is locked and the tables were opened nowait.
+ */
+void
+bank_customer_set_closing(BankCustomer *customer, bool is_closing)
+{
+	if (customer->is_closing == is_closing)
+		return;
+	customer->is_closing = is_closing;
+	if (customer->is_known)
+		update_status(customer);
+	else
+		bank_customer_make_known(customer);
+	record_act(customer, customer->table.mode);
+}

@@ -1,0 +1,189 @@
+/*
+ * Closing: all accounts of a customer, one account, and the way back.
+ *
+ * Promises: a closing never waits, not on a row, not on a table or an index;
+ * it closes everything asked for or nothing; each transfer is wholly before it
+ * or refused (invariant 5); a closed account is empty, and a customer who was
+ * inactivated has no active account (6).
+ *
+ * Locks: tried, never waited for: the customer's (customer.c), then his active
+ * accounts in the order of their ids.  All are taken before money is looked
+ * at, so that what is refused for money is refused for committed money.
+ *
+ * Raises: LG001, LG002, LG003, LG009, LG010, LG011, LG019; 22004; 40001 as
+ * relation.c says.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "funcapi.h"
+#include "lib/stringinfo.h"
+
+#include "account.h"
+#include "bank.h"
+#include "customer.h"
+
+PG_FUNCTION_INFO_V1(bank_inactivate_customer);
+PG_FUNCTION_INFO_V1(bank_inactivate_account);
+PG_FUNCTION_INFO_V1(bank_reactivate_customer);
+
+static void
+try_lock_customer(const pg_uuid_t *customer_id)
+{
+	if (!bank_customer_try_lock(customer_id))
+		ereport(ERROR,
+				(errcode(BANK_ERRCODE_TRANSACTION_IN_PROGRESS),
+				 errmsg("transaction in progress"),
+				 errdetail("Another transaction creates an account for customer %s, or inactivates him.",
+						   bank_uuid_text(customer_id)),
+				 errhint("Try again when it has ended.")));
+}
+
+static void
+try_lock_account(BankLedger *ledger, BankAccount *account)
+{
+	pg_uuid_t	id = account->account_id;
+
+	switch (bank_ledger_lock_account(ledger, account, LockWaitSkip))
+	{
+		case BANK_LOCK_TAKEN:
+			return;
+		case BANK_LOCK_BUSY:
+			ereport(ERROR,
+					(errcode(BANK_ERRCODE_TRANSACTION_IN_PROGRESS),
+					 errmsg("transaction in progress"),
+					 errdetail("Account %s is locked by another transaction.",
+							   bank_uuid_text(&id)),
+					 errhint("Try again when it has ended.")));
+			break;
+		case BANK_LOCK_GONE:
+			bank_account_raise_not_found(&id);
+	}
+}
+
+static bool
+is_empty(const BankAccount *account)
+{
+	return account->balance == 0 && account->held == 0;
+}
+
+/* Names every account that holds money, so that one answer is enough. */
+static void
+require_all_empty(List *accounts)
+{
+	StringInfoData detail;
+	ListCell   *cell;
+
+	initStringInfo(&detail);
+	foreach(cell, accounts)
+	{
+		const BankAccount *account = lfirst(cell);
+
+		if (!is_empty(account))
+			appendStringInfo(&detail,
+							 "%sAccount %s has balance " INT64_FORMAT " and held " INT64_FORMAT " %s.",
+							 detail.len > 0 ? "\n" : "",
+							 bank_uuid_text(&account->account_id),
+							 account->balance, account->held, account->currency);
+	}
+	if (detail.len > 0)
+		ereport(ERROR,
+				(errcode(BANK_ERRCODE_ACCOUNT_NOT_EMPTY),
+				 errmsg("account not empty"),
+				 errdetail_internal("%s", detail.data),
+				 errhint("Move the money out first; amounts are in minor units.")));
+}
+
+/* Locks all that are active, and only then looks at what they hold. */
+static void
+close_accounts(BankLedger *ledger, List *accounts)
+{
+	ListCell   *cell;
+
+	foreach(cell, accounts)
+		if (((BankAccount *) lfirst(cell))->is_active)
+			try_lock_account(ledger, lfirst(cell));
+	require_all_empty(accounts);
+	foreach(cell, accounts)
+		if (((BankAccount *) lfirst(cell))->is_active)
+			bank_ledger_close_account(ledger, lfirst(cell));
+}
+
+static List *
+inactivate_customer(const pg_uuid_t *customer_id)
+{
+	BankLedger	ledger;
+	BankCustomer customer;
+	List	   *accounts;
+
+	try_lock_customer(customer_id);
+	bank_ledger_open(&ledger, BANK_OPEN_WRITE_NOWAIT);
+	bank_customer_open(&customer, customer_id, BANK_OPEN_WRITE_NOWAIT);
+	accounts = bank_ledger_find_accounts_of(&ledger, customer_id);
+	close_accounts(&ledger, accounts);
+	bank_customer_set_closing(&customer, true);
+	bank_customer_close(&customer);
+	bank_ledger_close(&ledger);
+	return accounts;
+}
+
+/* inactivate_customer(customer_id) returns all his accounts, closed. */
+Datum
+bank_inactivate_customer(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	List	   *accounts;
+	ListCell   *cell;
+
+	bank_require_writer("bank.inactivate_customer");
+	bank_require_argument(PG_ARGISNULL(0), "customer_id");
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+	accounts = inactivate_customer(PG_GETARG_UUID_P(0));
+	foreach(cell, accounts)
+	{
+		HeapTupleData tuple = {0};
+		Datum		row = bank_ledger_account_datum(lfirst(cell), result->setDesc);
+
+		tuple.t_data = DatumGetHeapTupleHeader(row);
+		tuple.t_len = HeapTupleHeaderGetDatumLength(tuple.t_data);
+		tuplestore_puttuple(result->setResult, &tuple);
+	}
+	return (Datum) 0;
+}
+
+/* inactivate_account(account_id) returns bank.account_row, closed. */
+Datum
+bank_inactivate_account(PG_FUNCTION_ARGS)
+{
+	BankLedger	ledger;
+	BankAccount account;
+
+	bank_require_writer("bank.inactivate_account");
+	bank_require_argument(PG_ARGISNULL(0), "account_id");
+	bank_ledger_open(&ledger, BANK_OPEN_WRITE_NOWAIT);
+	bank_account_find(&ledger, PG_GETARG_UUID_P(0), &account);
+	close_accounts(&ledger, list_make1(&account));
+	bank_ledger_close(&ledger);
+	return bank_ledger_account_datum(&account, bank_result_descriptor(fcinfo));
+}
+
+/*
+ * reactivate_customer(customer_id): accounts may be created again, once
+ * customer-api says that he is active.  Closed accounts stay closed.
+ */
+Datum
+bank_reactivate_customer(PG_FUNCTION_ARGS)
+{
+	BankCustomer customer;
+	pg_uuid_t  *customer_id;
+
+	bank_require_writer("bank.reactivate_customer");
+	bank_require_argument(PG_ARGISNULL(0), "customer_id");
+	customer_id = PG_GETARG_UUID_P(0);
+	bank_customer_api_require_active(customer_id);
+	bank_customer_lock(customer_id);
+	bank_customer_open(&customer, customer_id, BANK_OPEN_WRITE);
+	bank_customer_set_closing(&customer, false);
+	bank_customer_close(&customer);
+	PG_RETURN_VOID();
+}

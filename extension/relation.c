@@ -1,0 +1,518 @@
+/*
+ * Rows of our tables through the table access method: opened by name, found
+ * by key, locked, inserted, updated.
+ *
+ * An operator may add or drop columns, and attribute numbers then differ from
+ * those the script gave.  So every column is looked up by name and checked
+ * for its type at each open; a table that lacks one is an error and never a
+ * crash.  Columns the code does not know keep their value at an update and
+ * get their default at an insert.
+ *
+ * Snapshots: rows are found with the latest one, since what a lock protects is
+ * the row as it is now.  A transaction with a snapshot of its own (REPEATABLE
+ * READ and above) that finds a row it must not see gets 40001.
+ *
+ * Locks: the table and its indexes until the end of the transaction; rows as
+ * the caller asks.  No buffer stays pinned after a function returned.
+ *
+ * Memory: BankRow points into the current memory context.
+ *
+ * Raises: 42P01, 42703, 42804 for a table of another shape; 40001; LG009 for
+ * a locked table when opened without waiting.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/relscan.h"
+#include "access/stratnum.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_am_d.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "rewrite/rewriteHandler.h"
+#include "storage/lmgr.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+#include "bank.h"
+#include "compat.h"
+#include "relation.h"
+
+static AttrNumber
+find_attribute(TupleDesc descriptor, const char *name, int likely)
+{
+	for (int i = 0; i < descriptor->natts; i++)
+	{
+		int			at = (likely + i) % descriptor->natts;
+		Form_pg_attribute attribute = TupleDescAttr(descriptor, at);
+
+		if (!attribute->attisdropped &&
+			strcmp(NameStr(attribute->attname), name) == 0)
+			return (AttrNumber) (at + 1);
+	}
+	return InvalidAttrNumber;
+}
+
+static void
+map_columns(BankRelation *table)
+{
+	TupleDesc	descriptor = RelationGetDescr(table->relation);
+	const BankShape *shape = table->shape;
+
+	Assert(shape->ncolumns <= BANK_COLUMNS_MAX);
+	for (int i = 0; i < shape->ncolumns; i++)
+	{
+		const BankColumn *column = &shape->columns[i];
+		AttrNumber	attribute = find_attribute(descriptor, column->name, i);
+
+		if (attribute == InvalidAttrNumber)
+			ereport(ERROR,
+					(errcode(ERRCODE_UNDEFINED_COLUMN),
+					 errmsg("table \"%s.%s\" has no column \"%s\"",
+							BANK_LEDGER_SCHEMA, shape->table, column->name),
+					 errhint("Restore the column as the extension's script made it.")));
+		if (TupleDescAttr(descriptor, attribute - 1)->atttypid != column->type)
+			ereport(ERROR,
+					(errcode(ERRCODE_DATATYPE_MISMATCH),
+					 errmsg("column \"%s\" of table \"%s.%s\" is not of type %s",
+							column->name, BANK_LEDGER_SCHEMA, shape->table,
+							format_type_be(column->type)),
+					 errhint("Restore the column as the extension's script made it.")));
+		table->attributes[i] = attribute;
+	}
+}
+
+static void
+raise_busy_table(const char *table)
+{
+	ereport(ERROR,
+			(errcode(BANK_ERRCODE_TRANSACTION_IN_PROGRESS),
+			 errmsg("transaction in progress"),
+			 errdetail("Table \"%s.%s\" is locked by another transaction.",
+					   BANK_LEDGER_SCHEMA, table),
+			 errhint("Try again when it has ended.")));
+}
+
+static void
+lock_indexes_nowait(Relation relation, const char *table)
+{
+	List	   *indexes = RelationGetIndexList(relation);
+	ListCell   *cell;
+
+	foreach(cell, indexes)
+		if (!ConditionalLockRelationOid(lfirst_oid(cell), RowExclusiveLock))
+			raise_busy_table(table);
+	list_free(indexes);
+}
+
+static Oid
+find_table(const BankShape *shape)
+{
+	Oid			namespace = get_namespace_oid(BANK_LEDGER_SCHEMA, true);
+	Oid			relid = InvalidOid;
+
+	if (OidIsValid(namespace))
+		relid = get_relname_relid(shape->table, namespace);
+	if (!OidIsValid(relid))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("table \"%s.%s\" does not exist",
+						BANK_LEDGER_SCHEMA, shape->table),
+				 errhint("Run CREATE EXTENSION bank in this database.")));
+	return relid;
+}
+
+static void
+prepare_writes(BankRelation *table)
+{
+	table->estate = CreateExecutorState();
+	table->result = makeNode(ResultRelInfo);
+	InitResultRelInfo(table->result, table->relation, 1, NULL, 0);
+	ExecOpenIndices(table->result, false);
+}
+
+/* Opens a table of the ledger; close it with bank_relation_close. */
+void
+bank_relation_open(BankRelation *table, const BankShape *shape, BankOpenMode mode)
+{
+	LOCKMODE	lock = mode == BANK_OPEN_READ ? AccessShareLock : RowExclusiveLock;
+	Oid			relid = find_table(shape);
+
+	memset(table, 0, sizeof(*table));
+	table->shape = shape;
+	table->mode = mode;
+	if (mode == BANK_OPEN_WRITE_NOWAIT)
+	{
+		if (!ConditionalLockRelationOid(relid, lock))
+			raise_busy_table(shape->table);
+		lock = NoLock;
+	}
+	table->relation = table_open(relid, lock);
+	map_columns(table);
+	if (mode == BANK_OPEN_WRITE_NOWAIT)
+		lock_indexes_nowait(table->relation, shape->table);
+	if (mode != BANK_OPEN_READ)
+		prepare_writes(table);
+	table->slot = table_slot_create(table->relation, NULL);
+}
+
+/* Locks stay until the end of the transaction. */
+void
+bank_relation_close(BankRelation *table)
+{
+	ExecDropSingleTupleTableSlot(table->slot);
+	if (table->estate != NULL)
+	{
+		ExecCloseIndices(table->result);
+		FreeExecutorState(table->estate);
+	}
+	table_close(table->relation, NoLock);
+}
+
+/* Copies the row out of the slot's page. */
+static void
+copy_row(const BankRelation *table, TupleTableSlot *slot, BankRow *row)
+{
+	TupleDesc	descriptor = RelationGetDescr(table->relation);
+
+	row->tuple = ExecCopySlotHeapTuple(slot);
+	row->tuple->t_self = slot->tts_tid;
+	for (int i = 0; i < table->shape->ncolumns; i++)
+		row->values[i] = heap_getattr(row->tuple, table->attributes[i],
+									  descriptor, &row->nulls[i]);
+}
+
+static void
+require_visible(const BankRelation *table, TupleTableSlot *slot)
+{
+	if (IsolationUsesXactSnapshot() &&
+		!table_tuple_satisfies_snapshot(table->relation, slot,
+										GetTransactionSnapshot()))
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("could not serialize access due to concurrent update"),
+				 errdetail("A row of \"%s.%s\" changed after this transaction took its snapshot.",
+						   BANK_LEDGER_SCHEMA, table->shape->table),
+				 errhint("Repeat the transaction.")));
+}
+
+static RegProcedure
+equality_of(Oid type)
+{
+	switch (type)
+	{
+		case UUIDOID:
+			return F_UUID_EQ;
+		case INT8OID:
+			return F_INT8EQ;
+		case INT4OID:
+			return F_INT4EQ;
+		default:
+			elog(ERROR, "no key of type %u is known", type);
+	}
+	return InvalidOid;
+}
+
+static void
+init_key(const BankRelation *table, int column, Datum value, ScanKey key)
+{
+	ScanKeyInit(key, table->attributes[column], BTEqualStrategyNumber,
+				equality_of(table->shape->columns[column].type), value);
+}
+
+/*
+ * The primary key's first columns are the shape's.  Without an index every row
+ * would be read at each call, which is an error sooner than an outage.
+ */
+static Oid
+primary_key_of(const BankRelation *table)
+{
+	Oid			index = RelationGetPrimaryKeyIndex(table->relation);
+
+	if (!OidIsValid(index))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("table \"%s.%s\" has no primary key",
+						BANK_LEDGER_SCHEMA, table->shape->table),
+				 errhint("Restore the primary key as the extension's script made it.")));
+	return index;
+}
+
+static bool
+find_row(BankRelation *table, const Datum *key, int nkeys, Snapshot snapshot,
+		 bool must_see, BankRow *row)
+{
+	ScanKeyData keys[2];
+	SysScanDesc scan;
+	bool		found;
+
+	Assert(nkeys <= lengthof(keys));
+	for (int i = 0; i < nkeys; i++)
+		init_key(table, i, key[i], &keys[i]);
+	scan = systable_beginscan(table->relation,
+							  nkeys > 0 ? primary_key_of(table) : InvalidOid,
+							  nkeys > 0, snapshot, nkeys, keys);
+	found = HeapTupleIsValid(systable_getnext(scan));
+	if (found)
+	{
+		if (must_see)
+			require_visible(table, scan->slot);
+		copy_row(table, scan->slot, row);
+	}
+	systable_endscan(scan);
+	return found;
+}
+
+/*
+ * Finds the row of a key (nkeys 0: the only row) as it is committed now.
+ * False when there is none.
+ */
+bool
+bank_relation_find(BankRelation *table, const Datum *key, int nkeys, BankRow *row)
+{
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	bool		found = find_row(table, key, nkeys, snapshot, true, row);
+
+	UnregisterSnapshot(snapshot);
+	return found;
+}
+
+/* Finds the row of a key as the running query sees it. */
+bool
+bank_relation_find_visible(BankRelation *table, const Datum *key, int nkeys,
+						   BankRow *row)
+{
+	return find_row(table, key, nkeys, GetActiveSnapshot(), false, row);
+}
+
+/* An index that serves equality on one column, or none. */
+static Oid
+index_on(const BankRelation *table, int column)
+{
+	List	   *indexes = RelationGetIndexList(table->relation);
+	Oid			found = InvalidOid;
+	ListCell   *cell;
+
+	foreach(cell, indexes)
+	{
+		Relation	index = index_open(lfirst_oid(cell), AccessShareLock);
+		Form_pg_index form = index->rd_index;
+
+		if (form->indisvalid && index->rd_rel->relam == BTREE_AM_OID &&
+			form->indkey.values[0] == table->attributes[column] &&
+			RelationGetIndexPredicate(index) == NIL)
+			found = lfirst_oid(cell);
+		index_close(index, AccessShareLock);
+	}
+	list_free(indexes);
+	return found;
+}
+
+/* Calls back with every row, committed by now, whose column has the value. */
+void
+bank_relation_scan(BankRelation *table, int column, Datum value,
+				   BankRowCallback callback, void *context)
+{
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	Oid			index = index_on(table, column);
+	ScanKeyData key;
+	SysScanDesc scan;
+
+	init_key(table, column, value, &key);
+	scan = systable_beginscan(table->relation, index, OidIsValid(index),
+							  snapshot, 1, &key);
+	while (HeapTupleIsValid(systable_getnext(scan)))
+	{
+		BankRow		row;
+
+		CHECK_FOR_INTERRUPTS();
+		require_visible(table, scan->slot);
+		copy_row(table, scan->slot, &row);
+		callback(&row, context);
+	}
+	systable_endscan(scan);
+	UnregisterSnapshot(snapshot);
+}
+
+/*
+ * Locks a row that was found before, in its newest version, which replaces
+ * the caller's copy.  Waits or answers BANK_LOCK_BUSY, as the policy says.
+ */
+BankLockResult
+bank_relation_lock(BankRelation *table, BankRow *row, LockWaitPolicy policy)
+{
+	ItemPointerData tid = row->tuple->t_self;
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	TM_FailureData failure;
+	TM_Result	result;
+
+	result = table_tuple_lock(table->relation, &tid, snapshot, table->slot,
+							  GetCurrentCommandId(false), LockTupleNoKeyExclusive,
+							  policy, TUPLE_LOCK_FLAG_FIND_LAST_VERSION, &failure);
+	UnregisterSnapshot(snapshot);
+	if (result == TM_WouldBlock)
+		return BANK_LOCK_BUSY;
+	if (result == TM_Deleted)
+		return BANK_LOCK_GONE;
+	if (result != TM_Ok)
+		elog(ERROR, "could not lock a row of \"%s\": result %d",
+			 table->shape->table, (int) result);
+	require_visible(table, table->slot);
+	copy_row(table, table->slot, row);
+	ExecClearTuple(table->slot);
+	return BANK_LOCK_TAKEN;
+}
+
+static bool
+is_known(const BankRelation *table, AttrNumber attribute)
+{
+	for (int i = 0; i < table->shape->ncolumns; i++)
+		if (table->attributes[i] == attribute)
+			return true;
+	return false;
+}
+
+/* The default of a column that the code does not know. */
+static Datum
+default_value(BankRelation *table, AttrNumber attribute, bool *isnull)
+{
+	Form_pg_attribute form = TupleDescAttr(RelationGetDescr(table->relation),
+										   attribute - 1);
+	Node	   *expression = NULL;
+	Datum		value = (Datum) 0;
+
+	*isnull = true;
+	if (form->atthasdef && !form->attgenerated)
+		expression = build_column_default(table->relation, attribute);
+	if (expression != NULL)
+		value = ExecEvalExprSwitchContext(ExecPrepareExpr((Expr *) expression,
+														  table->estate),
+										  GetPerTupleExprContext(table->estate),
+										  isnull);
+	if (form->attgenerated || (form->attnotnull && *isnull))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("column \"%s\" of table \"%s.%s\" cannot be filled",
+						NameStr(form->attname), BANK_LEDGER_SCHEMA,
+						table->shape->table),
+				 errhint("An added column must be nullable or have a default, and must not be generated.")));
+	return value;
+}
+
+static void
+store_values(BankRelation *table, TupleTableSlot *slot, const Datum *values,
+			 const bool *nulls)
+{
+	TupleDesc	descriptor = slot->tts_tupleDescriptor;
+
+	ExecClearTuple(slot);
+	memset(slot->tts_isnull, true, descriptor->natts * sizeof(bool));
+	for (int i = 0; i < table->shape->ncolumns; i++)
+	{
+		slot->tts_values[table->attributes[i] - 1] = values[i];
+		slot->tts_isnull[table->attributes[i] - 1] = nulls[i];
+	}
+	if (descriptor->natts > table->shape->ncolumns)
+		for (AttrNumber a = 1; a <= descriptor->natts; a++)
+			if (!TupleDescAttr(descriptor, a - 1)->attisdropped &&
+				!is_known(table, a))
+				slot->tts_values[a - 1] =
+					default_value(table, a, &slot->tts_isnull[a - 1]);
+	ExecStoreVirtualTuple(slot);
+	slot->tts_tableOid = RelationGetRelid(table->relation);
+}
+
+static void
+insert_index_tuples(BankRelation *table, TupleTableSlot *slot)
+{
+	if (table->result->ri_NumIndices == 0)
+		return;
+	list_free(BANK_INSERT_INDEX_TUPLES(table->result, slot, table->estate,
+									   BANK_INDEXES_NEW));
+	ResetPerTupleExprContext(table->estate);
+}
+
+/* Inserts one row, given in the order of the shape's columns. */
+void
+bank_relation_insert(BankRelation *table, const Datum *values, const bool *nulls)
+{
+	bank_relation_insert_many(table, (Datum *const *) &values,
+							  (bool *const *) &nulls, 1);
+}
+
+/*
+ * Inserts rows and then their index entries, in the order given: the caller's
+ * is that of the key, so that index pages are visited in turn and two callers
+ * cannot wait for each other.  The tuple descriptor is a copy without a
+ * reference count, which would be raised and lowered for every slot.
+ */
+void
+bank_relation_insert_many(BankRelation *table, Datum *const *values,
+						  bool *const *nulls, int nrows)
+{
+	TupleDesc	descriptor = CreateTupleDescCopy(RelationGetDescr(table->relation));
+	TupleTableSlot **slots = palloc(nrows * sizeof(TupleTableSlot *));
+
+	for (int i = 0; i < nrows; i++)
+	{
+		slots[i] = MakeSingleTupleTableSlot(descriptor,
+											table_slot_callbacks(table->relation));
+		store_values(table, slots[i], values[i], nulls[i]);
+	}
+	table_multi_insert(table->relation, slots, nrows, GetCurrentCommandId(true),
+					   0, NULL);
+	for (int i = 0; i < nrows; i++)
+	{
+		insert_index_tuples(table, slots[i]);
+		ExecDropSingleTupleTableSlot(slots[i]);
+	}
+	pfree(slots);
+	FreeTupleDesc(descriptor);
+}
+
+/*
+ * Writes the row's values over the version that the caller has locked.
+ * Columns that the code does not know keep theirs.
+ */
+void
+bank_relation_update(BankRelation *table, BankRow *row)
+{
+	TupleDesc	descriptor = RelationGetDescr(table->relation);
+	Datum	   *values = palloc0(descriptor->natts * sizeof(Datum));
+	bool	   *nulls = palloc0(descriptor->natts * sizeof(bool));
+	bool	   *replace = palloc0(descriptor->natts * sizeof(bool));
+	BankUpdatedIndexes updated;
+	HeapTuple	tuple;
+
+	for (int i = 0; i < table->shape->ncolumns; i++)
+	{
+		values[table->attributes[i] - 1] = row->values[i];
+		nulls[table->attributes[i] - 1] = row->nulls[i];
+		replace[table->attributes[i] - 1] = true;
+	}
+	tuple = heap_modify_tuple(row->tuple, descriptor, values, nulls, replace);
+	ExecForceStoreHeapTuple(tuple, table->slot, false);
+	table->slot->tts_tableOid = RelationGetRelid(table->relation);
+	simple_table_tuple_update(table->relation, &row->tuple->t_self, table->slot,
+							  GetLatestSnapshot(), &updated);
+	if (BANK_INDEXES_UPDATED(updated))
+	{
+		list_free(BANK_INSERT_INDEX_TUPLES(table->result, table->slot,
+										   table->estate, updated));
+		ResetPerTupleExprContext(table->estate);
+	}
+	ExecClearTuple(table->slot);
+}
+
+/* A text column as a C string, in the caller's memory context. */
+const char *
+bank_row_text(const BankRow *row, int column)
+{
+	return TextDatumGetCString(row->values[column]);
+}

@@ -1,0 +1,85 @@
+/*
+ * Rows of our tables through the table access method, found by name.
+ */
+#ifndef BANK_RELATION_H
+#define BANK_RELATION_H
+
+#include "access/htup.h"
+#include "catalog/pg_type_d.h"
+#include "nodes/execnodes.h"
+#include "nodes/lockoptions.h"
+#include "utils/relcache.h"
+
+/* No table of ours has more columns that the code knows. */
+#define BANK_COLUMNS_MAX 16
+
+/* A column the code knows: its name and the type the code assumes. */
+typedef struct BankColumn
+{
+	const char *name;
+	Oid			type;
+} BankColumn;
+
+/* A table of schema bank_ledger; the first columns are its primary key. */
+typedef struct BankShape
+{
+	const char *table;
+	const BankColumn *columns;
+	int			ncolumns;
+} BankShape;
+
+typedef enum BankOpenMode
+{
+	BANK_OPEN_READ,
+	BANK_OPEN_WRITE,
+	BANK_OPEN_WRITE_NOWAIT		/* LG009 where the table or an index is locked */
+} BankOpenMode;
+
+typedef struct BankRelation
+{
+	const BankShape *shape;
+	BankOpenMode mode;
+	Relation	relation;
+	AttrNumber	attributes[BANK_COLUMNS_MAX];	/* of each known column */
+	EState	   *estate;			/* null when opened to read */
+	ResultRelInfo *result;
+	TupleTableSlot *slot;		/* for rows locked, inserted and updated */
+} BankRelation;
+
+/* A row, copied out of its page. */
+typedef struct BankRow
+{
+	HeapTuple	tuple;
+	Datum		values[BANK_COLUMNS_MAX];	/* of each known column */
+	bool		nulls[BANK_COLUMNS_MAX];
+} BankRow;
+
+typedef enum BankLockResult
+{
+	BANK_LOCK_TAKEN,
+	BANK_LOCK_BUSY,				/* another transaction has it (skip only) */
+	BANK_LOCK_GONE				/* the row was deleted meanwhile */
+} BankLockResult;
+
+/* Called with each row of a scan. */
+typedef void (*BankRowCallback) (const BankRow *row, void *context);
+
+extern void bank_relation_open(BankRelation *table, const BankShape *shape,
+							   BankOpenMode mode);
+extern void bank_relation_close(BankRelation *table);
+extern bool bank_relation_find(BankRelation *table, const Datum *key, int nkeys,
+							   BankRow *row);
+extern bool bank_relation_find_visible(BankRelation *table, const Datum *key,
+									   int nkeys, BankRow *row);
+extern void bank_relation_scan(BankRelation *table, int column, Datum value,
+							   BankRowCallback callback, void *context);
+extern BankLockResult bank_relation_lock(BankRelation *table, BankRow *row,
+										 LockWaitPolicy policy);
+extern void bank_relation_insert(BankRelation *table, const Datum *values,
+								 const bool *nulls);
+extern void bank_relation_insert_many(BankRelation *table, Datum *const *values,
+									  bool *const *nulls, int nrows);
+extern void bank_relation_update(BankRelation *table, BankRow *row);
+extern const char *bank_row_text(const BankRow *row, int column);
+
+#endif

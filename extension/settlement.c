@@ -1,0 +1,99 @@
+/*
+ * Settlement accounts: the other side of deposits and withdrawals.
+ *
+ * One row would be a lock that all deposits of a currency wait for, so there
+ * are sixteen.  A backend begins at a number of its own and takes the first of
+ * the sixteen that it can lock without waiting.
+ *
+ * Locks: one settlement account, always after the customers' accounts, so that
+ * no circle can form; an advisory lock on its id while it is made.
+ *
+ * Their ids are fixed by currency and number: UUIDv8 (RFC 9562), the bytes
+ * "bank", the currency and the number.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "storage/lock.h"
+
+#include "bank.h"
+#include "ledger.h"
+#include "settlement.h"
+
+#define SETTLEMENT_ACCOUNTS 16
+
+/* 1 and 2 are pg_advisory_lock's, 3 the customers' (customer.c). */
+#define SETTLEMENT_LOCK_CLASS 4
+
+static pg_uuid_t
+settlement_id(const char *currency, int number)
+{
+	pg_uuid_t	id = {{'b', 'a', 'n', 'k', 0, 0, 0x80, 0, 0x80}};
+
+	memcpy(&id.data[11], currency, 3);
+	id.data[15] = (unsigned char) number;
+	return id;
+}
+
+static bool
+lock_creation(const pg_uuid_t *id, bool dont_wait)
+{
+	uint64		hash = bank_uuid_hash(id);
+	LOCKTAG		tag;
+
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, (uint32) (hash >> 32), (uint32) hash,
+						 SETTLEMENT_LOCK_CLASS);
+	return LockAcquire(&tag, ExclusiveLock, false, dont_wait) != LOCKACQUIRE_NOT_AVAIL;
+}
+
+static void
+create_settlement(BankLedger *ledger, const pg_uuid_t *id, const char *currency)
+{
+	BankAccount account = {.account_id = *id,.is_settlement = true};
+
+	memcpy(account.currency, currency, BANK_CURRENCY_SIZE);
+	bank_ledger_create_account(ledger, &account);
+}
+
+/* Makes the account at its first use; false when another is making it. */
+static bool
+find_or_create(BankLedger *ledger, const pg_uuid_t *id, const char *currency,
+			   bool dont_wait, BankAccount *account)
+{
+	if (bank_ledger_find_account(ledger, id, account))
+		return true;
+	if (!lock_creation(id, dont_wait))
+		return false;
+	if (bank_ledger_find_account(ledger, id, account))
+		return true;
+	create_settlement(ledger, id, currency);
+	return bank_ledger_find_account(ledger, id, account);
+}
+
+static bool
+lock_settlement(BankLedger *ledger, const char *currency, int number,
+				bool dont_wait, BankAccount *account)
+{
+	pg_uuid_t	id = settlement_id(currency, number);
+
+	return find_or_create(ledger, &id, currency, dont_wait, account) &&
+		bank_ledger_lock_account(ledger, account,
+								 dont_wait ? LockWaitSkip : LockWaitBlock) == BANK_LOCK_TAKEN;
+}
+
+/* Locks one settlement account of the currency; waits when all are taken. */
+void
+bank_settlement_lock(BankLedger *ledger, const char *currency,
+					 BankAccount *account)
+{
+	int			own = MyProcPid % SETTLEMENT_ACCOUNTS;
+
+	for (int i = 0; i < SETTLEMENT_ACCOUNTS; i++)
+		if (lock_settlement(ledger, currency, (own + i) % SETTLEMENT_ACCOUNTS,
+							true, account))
+			return;
+	if (!lock_settlement(ledger, currency, own, false, account))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("settlement account %d of %s disappeared", own, currency)));
+}

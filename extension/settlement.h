@@ -1,0 +1,12 @@
+/*
+ * Settlement accounts: the other side of deposits and withdrawals.
+ */
+#ifndef BANK_SETTLEMENT_H
+#define BANK_SETTLEMENT_H
+
+#include "ledger.h"
+
+extern void bank_settlement_lock(BankLedger *ledger, const char *currency,
+								 BankAccount *account);
+
+#endif
