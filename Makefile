@@ -46,7 +46,7 @@ endif
 $(OBJS): $(C_HEADERS)
 
 sql/bank--$(BANK_VERSION).sql: $(SQL_PARTS:%=sql/%.sql)
-	{ echo '\echo Use "CREATE EXTENSION bank" to load this file. \quit'; cat $^; } > $@
+	{ printf '%s\n' '\echo Use "CREATE EXTENSION bank" to load this file. \quit'; cat $^; } > $@
 
 all: bridge
 bridge:

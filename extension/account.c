@@ -13,11 +13,14 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
+#include "funcapi.h"
 #include "utils/builtins.h"
+#include "utils/timestamp.h"
 
 #include "account.h"
 #include "bank.h"
-#include "common/currency.h"
+#include "currency.h"
 #include "customer.h"
 
 PG_FUNCTION_INFO_V1(bank_create_account);

@@ -5,7 +5,7 @@
 #include "postgres.h"
 
 #include "common/hashfn.h"
-#include "port/pg_bswap.h"
+#include "utils/fmgrprotos.h"
 #include "utils/timestamp.h"
 
 #include "bank.h"

@@ -252,11 +252,19 @@ COMMENT ON TABLE bank_search.consumer_generation IS 'Raised by each start of ban
 
 -- Dumped, since their rows are the bank's and not the script's. The site is
 -- not: a restored copy must not take itself for the original.
-SELECT pg_catalog.pg_extension_config_dump(t::pg_catalog.regclass, '')
-FROM pg_catalog.unnest(ARRAY[
-    'bank_ledger.customer', 'bank_ledger.account', 'bank_ledger.account_event',
-    'bank_ledger.transfer', 'bank_ledger.epoch', 'bank_ledger.operator_act',
-    'bank_report.notification', 'bank_report.consumer_offset',
-    'bank_report.consumer_generation',
-    'bank_search.balance', 'bank_search.consumer_offset',
-    'bank_search.consumer_generation']) AS t;
+DO $$
+DECLARE
+    dumped text;
+BEGIN
+    FOREACH dumped IN ARRAY ARRAY[
+        'bank_ledger.customer', 'bank_ledger.account', 'bank_ledger.account_event',
+        'bank_ledger.transfer', 'bank_ledger.epoch', 'bank_ledger.operator_act',
+        'bank_report.notification', 'bank_report.consumer_offset',
+        'bank_report.consumer_generation',
+        'bank_search.balance', 'bank_search.consumer_offset',
+        'bank_search.consumer_generation']
+    LOOP
+        PERFORM pg_catalog.pg_extension_config_dump(dumped::pg_catalog.regclass, '');
+    END LOOP;
+END
+$$;
