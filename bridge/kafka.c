@@ -1,0 +1,255 @@
+/*
+ * librdkafka as every role uses it.
+ */
+#include "kafka.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <syslog.h>
+
+#include "contract.h"
+#include "log.h"
+
+#define ERROR_SIZE 512
+#define TOPIC_COUNT 5
+
+typedef struct KafkaDefault
+{
+	const char *name;
+	const char *value;
+} KafkaDefault;
+
+/* What a kafka.* setting may change. */
+static const KafkaDefault defaults[] = {
+	{"client.id", "bank-bridge"},
+	{"socket.keepalive.enable", "true"},
+	{"socket.nagle.disable", "true"},
+	{"reconnect.backoff.max.ms", "2000"},
+	{"linger.ms", "5"},
+	{"compression.codec", "lz4"},
+};
+
+/* Promises of delivery, order and memory rest on these. */
+static const char *const reserved[] = {
+	"enable.idempotence", "enable.gapless.guarantee", "acks",
+	"request.required.acks", "message.timeout.ms", "delivery.timeout.ms",
+	"partitioner", "transactional.id", "transaction.timeout.ms", "retries",
+	"message.send.max.retries", "max.in.flight",
+	"max.in.flight.requests.per.connection", "group.id", "group.instance.id",
+	"enable.auto.commit", "enable.auto.offset.store", "auto.offset.reset",
+	"isolation.level", "queue.buffering.max.messages",
+	"queue.buffering.max.kbytes", "delivery.report.only.error",
+	"enable.partition.eof", "consume.callback.max.messages",
+	"allow.auto.create.topics"
+};
+
+bool
+bridge_kafka_reserved(const char *name)
+{
+	for (size_t i = 0; i < sizeof(reserved) / sizeof(reserved[0]); i++)
+		if (strcmp(name, reserved[i]) == 0)
+			return true;
+	return false;
+}
+
+static void
+write_log(const rd_kafka_t *client, int level, const char *facility,
+		  const char *text)
+{
+	BridgeLogLevel ours = BRIDGE_LOG_DEBUG;
+
+	(void) client;
+	if (level <= LOG_ERR)
+		ours = BRIDGE_LOG_ERROR;
+	else if (level <= LOG_WARNING)
+		ours = BRIDGE_LOG_WARNING;
+	else if (level <= LOG_INFO)
+		ours = BRIDGE_LOG_INFO;
+	bridge_log(ours, "kafka client", "facility=%s text=%s", facility, text);
+}
+
+bool
+bridge_kafka_set(rd_kafka_conf_t *conf, const char *name, const char *value)
+{
+	char		error[ERROR_SIZE];
+
+	if (rd_kafka_conf_set(conf, name, value, error, sizeof(error)) ==
+		RD_KAFKA_CONF_OK)
+		return true;
+	bridge_log(BRIDGE_LOG_ERROR, "kafka client refuses a property",
+			   "property=%s error=%s", name, error);
+	return false;
+}
+
+rd_kafka_conf_t *
+bridge_kafka_conf(const BridgeConfig *config)
+{
+	rd_kafka_conf_t *conf = rd_kafka_conf_new();
+	char		error[ERROR_SIZE];
+
+	rd_kafka_conf_set_log_cb(conf, write_log);
+
+	/* A library built without lz4 refuses it, and sends uncompressed. */
+	for (size_t i = 0; i < sizeof(defaults) / sizeof(defaults[0]); i++)
+		rd_kafka_conf_set(conf, defaults[i].name, defaults[i].value,
+						  error, sizeof(error));
+	for (size_t i = 0; i < config->kafka_count; i++)
+	{
+		if (!bridge_kafka_set(conf, config->kafka[i].name,
+							  config->kafka[i].value))
+		{
+			rd_kafka_conf_destroy(conf);
+			return NULL;
+		}
+	}
+	return conf;
+}
+
+rd_kafka_t *
+bridge_kafka_client(rd_kafka_type_t type, rd_kafka_conf_t *conf)
+{
+	char		error[ERROR_SIZE];
+	rd_kafka_t *client = rd_kafka_new(type, conf, error, sizeof(error));
+
+	if (client == NULL)
+	{
+		bridge_log(BRIDGE_LOG_ERROR, "could not make a kafka client",
+				   "error=%s", error);
+		rd_kafka_conf_destroy(conf);
+	}
+	return client;
+}
+
+static bool
+set_topic(rd_kafka_NewTopic_t *topic, const char *name, int64_t value)
+{
+	char		text[32];
+
+	snprintf(text, sizeof(text), "%lld", (long long) value);
+	return rd_kafka_NewTopic_set_config(topic, name, text) ==
+		RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+static rd_kafka_NewTopic_t *
+new_topic(const BridgeConfig *config, const char *name, int64_t partitions,
+		  bool compacted)
+{
+	char		error[ERROR_SIZE];
+	rd_kafka_NewTopic_t *topic =
+	rd_kafka_NewTopic_new(name, (int) partitions,
+						  (int) config->topics_replication_factor,
+						  error, sizeof(error));
+
+	if (topic == NULL)
+	{
+		bridge_log(BRIDGE_LOG_ERROR, "could not describe a topic",
+				   "topic=%s error=%s", name, error);
+		return NULL;
+	}
+	rd_kafka_NewTopic_set_config(topic, "cleanup.policy",
+								 compacted ? "compact" : "delete");
+	if (compacted)
+		set_topic(topic, "min.compaction.lag.ms",
+				  config->topics_compaction_lag_ms);
+	if (config->topics_min_insync_replicas > 0)
+		set_topic(topic, "min.insync.replicas",
+				  config->topics_min_insync_replicas);
+	return topic;
+}
+
+static bool
+describe_topics(const BridgeConfig *config, rd_kafka_NewTopic_t **topics)
+{
+	int64_t		partitions = config->topics_partitions;
+
+	topics[0] = new_topic(config, BANK_TOPIC_ACCOUNTS, partitions, true);
+	topics[1] = new_topic(config, BANK_TOPIC_BALANCES, partitions, true);
+	topics[2] = new_topic(config, BANK_TOPIC_TRANSFERS, partitions, false);
+	topics[3] = new_topic(config, BANK_TOPIC_DEAD, partitions, false);
+	topics[4] = new_topic(config, BANK_TOPIC_BRIDGE, 1, true);
+	for (int i = 0; i < TOPIC_COUNT; i++)
+		if (topics[i] == NULL)
+			return false;
+	return set_topic(topics[2], "retention.ms",
+					 config->topics_transfers_retention_ms) &&
+		set_topic(topics[3], "retention.ms", -1);
+}
+
+/* Logs what became of each topic; one that exists is kept as it is. */
+static bool
+judge_topics(rd_kafka_event_t *event)
+{
+	const rd_kafka_CreateTopics_result_t *result =
+	rd_kafka_event_CreateTopics_result(event);
+	const rd_kafka_topic_result_t **topics;
+	size_t		count = 0;
+	bool		done = true;
+
+	if (rd_kafka_event_error(event) != RD_KAFKA_RESP_ERR_NO_ERROR)
+	{
+		bridge_log(BRIDGE_LOG_ERROR, "could not make the topics", "error=%s",
+				   rd_kafka_event_error_string(event));
+		return false;
+	}
+	topics = rd_kafka_CreateTopics_result_topics(result, &count);
+	for (size_t i = 0; i < count; i++)
+	{
+		rd_kafka_resp_err_t error = rd_kafka_topic_result_error(topics[i]);
+		bool		kept = error == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS;
+
+		if (error != RD_KAFKA_RESP_ERR_NO_ERROR && !kept)
+			done = false;
+		bridge_log(error == RD_KAFKA_RESP_ERR_NO_ERROR || kept ?
+				   BRIDGE_LOG_INFO : BRIDGE_LOG_ERROR,
+				   "topic", "topic=%s result=%s",
+				   rd_kafka_topic_result_name(topics[i]),
+				   kept ? "kept" : rd_kafka_err2name(error));
+	}
+	return done;
+}
+
+static bool
+request_topics(rd_kafka_t *client, rd_kafka_NewTopic_t **topics, int timeout_ms)
+{
+	rd_kafka_queue_t *queue = rd_kafka_queue_new(client);
+	rd_kafka_AdminOptions_t *options =
+	rd_kafka_AdminOptions_new(client, RD_KAFKA_ADMIN_OP_CREATETOPICS);
+	rd_kafka_event_t *event;
+	char		error[ERROR_SIZE];
+	bool		done = false;
+
+	rd_kafka_AdminOptions_set_request_timeout(options, timeout_ms,
+											  error, sizeof(error));
+	rd_kafka_CreateTopics(client, topics, TOPIC_COUNT, options, queue);
+	event = rd_kafka_queue_poll(queue, timeout_ms + 1000);
+	if (event != NULL)
+		done = judge_topics(event);
+	else
+		bridge_log(BRIDGE_LOG_ERROR, "kafka gave no answer", "timeout_ms=%d",
+				   timeout_ms);
+	rd_kafka_event_destroy(event);
+	rd_kafka_AdminOptions_destroy(options);
+	rd_kafka_queue_destroy(queue);
+	return done;
+}
+
+bool
+bridge_kafka_create_topics(const BridgeConfig *config, int timeout_ms)
+{
+	rd_kafka_NewTopic_t *topics[TOPIC_COUNT] = {NULL};
+	rd_kafka_conf_t *conf = bridge_kafka_conf(config);
+	rd_kafka_t *client =
+	conf != NULL ? bridge_kafka_client(RD_KAFKA_PRODUCER, conf) : NULL;
+	bool		done = false;
+
+	if (client == NULL)
+		return false;
+	if (describe_topics(config, topics))
+		done = request_topics(client, topics, timeout_ms);
+	for (int i = 0; i < TOPIC_COUNT; i++)
+		if (topics[i] != NULL)
+			rd_kafka_NewTopic_destroy(topics[i]);
+	rd_kafka_destroy(client);
+	return done;
+}

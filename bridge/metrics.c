@@ -1,0 +1,203 @@
+/*
+ * Metrics and health in shared memory, and their two texts.
+ *
+ * Locks: none.  Numbers are atomics; the reason of a role's health is guarded
+ * by a sequence number, which is odd while it is being written.
+ */
+#include "metrics.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define REASON_SIZE 160
+#define READ_ATTEMPTS 1000
+
+typedef struct RoleState
+{
+	_Atomic bool expected;
+	_Atomic int pid;
+	_Atomic bool healthy;
+	_Atomic unsigned sequence;
+	char		reason[REASON_SIZE];
+} RoleState;
+
+typedef struct SharedMetrics
+{
+	_Atomic int64_t values[BRIDGE_METRIC_COUNT];
+	RoleState	roles[BRIDGE_ROLE_COUNT];
+} SharedMetrics;
+
+typedef struct MetricEntry
+{
+	BridgeRole	role;
+	const char *type;
+	const char *name;
+	const char *help;
+} MetricEntry;
+
+static const MetricEntry metric_table[BRIDGE_METRIC_COUNT] = {
+#define X(role, symbol, type, name, help) \
+	[BRIDGE_METRIC_##symbol] = {BRIDGE_ROLE_##role, type, name, help},
+	BRIDGE_METRIC_TABLE(X)
+#undef X
+};
+
+static SharedMetrics *shared;
+
+bool
+bridge_metrics_create(void)
+{
+	void	   *memory = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
+							  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (memory == MAP_FAILED)
+		return false;
+	shared = memory;
+	return true;
+}
+
+void
+bridge_metrics_add(BridgeMetric metric, int64_t amount)
+{
+	atomic_fetch_add_explicit(&shared->values[metric], amount,
+							  memory_order_relaxed);
+}
+
+void
+bridge_metrics_set(BridgeMetric metric, int64_t value)
+{
+	atomic_store_explicit(&shared->values[metric], value, memory_order_relaxed);
+}
+
+int64_t
+bridge_metrics_get(BridgeMetric metric)
+{
+	return atomic_load_explicit(&shared->values[metric], memory_order_relaxed);
+}
+
+void
+bridge_metrics_expect(BridgeRole role)
+{
+	atomic_store(&shared->roles[role].expected, true);
+}
+
+void
+bridge_metrics_role(BridgeRole role, pid_t pid)
+{
+	bridge_health_set(role, false, pid == 0 ? "process is down" : "starting");
+	atomic_store(&shared->roles[role].pid, pid);
+}
+
+void
+bridge_health_set(BridgeRole role, bool healthy, const char *reason)
+{
+	RoleState  *state = &shared->roles[role];
+	unsigned	sequence = atomic_load(&state->sequence) | 1;
+
+	atomic_store(&state->sequence, sequence);
+	atomic_thread_fence(memory_order_seq_cst);
+	snprintf(state->reason, sizeof(state->reason), "%s", reason);
+	atomic_thread_fence(memory_order_seq_cst);
+	atomic_store(&state->sequence, sequence + 1);
+	atomic_store(&state->healthy, healthy);
+}
+
+/* A role killed while it wrote leaves the number odd for ever. */
+static void
+read_reason(RoleState *state, char *reason)
+{
+	for (int i = 0; i < READ_ATTEMPTS; i++)
+	{
+		unsigned	before = atomic_load(&state->sequence);
+
+		memcpy(reason, state->reason, REASON_SIZE);
+		reason[REASON_SIZE - 1] = '\0';
+		atomic_thread_fence(memory_order_seq_cst);
+		if (before % 2 == 0 && atomic_load(&state->sequence) == before)
+			return;
+	}
+	snprintf(reason, REASON_SIZE, "unknown");
+}
+
+static bool
+is_healthy(const RoleState *state)
+{
+	return atomic_load(&state->pid) != 0 && atomic_load(&state->healthy);
+}
+
+static void
+print_roles(FILE *stream)
+{
+	fprintf(stream, "# HELP bank_bridge_healthy 1 where the role works.\n"
+			"# TYPE bank_bridge_healthy gauge\n");
+	for (int i = 0; i < BRIDGE_ROLE_COUNT; i++)
+	{
+		if (atomic_load(&shared->roles[i].expected))
+			fprintf(stream, "bank_bridge_healthy{role=\"%s\"} %d\n",
+					bridge_role_name((BridgeRole) i),
+					is_healthy(&shared->roles[i]) ? 1 : 0);
+	}
+}
+
+char *
+bridge_metrics_text(size_t *length)
+{
+	char	   *text = NULL;
+	FILE	   *stream = open_memstream(&text, length);
+
+	if (stream == NULL)
+		return NULL;
+	print_roles(stream);
+	for (int i = 0; i < BRIDGE_METRIC_COUNT; i++)
+	{
+		const MetricEntry *entry = &metric_table[i];
+
+		if (!atomic_load(&shared->roles[entry->role].expected))
+			continue;
+		fprintf(stream, "# HELP bank_bridge_%s %s\n# TYPE bank_bridge_%s %s\n"
+				"bank_bridge_%s %" PRId64 "\n", entry->name, entry->help,
+				entry->name, entry->type, entry->name,
+				bridge_metrics_get((BridgeMetric) i));
+	}
+	if (fclose(stream) != 0)
+	{
+		free(text);
+		return NULL;
+	}
+	return text;
+}
+
+char *
+bridge_health_text(size_t *length, bool *healthy)
+{
+	json_t	   *roles = json_object();
+	json_t	   *body;
+	char	   *text;
+	char		reason[REASON_SIZE];
+
+	*healthy = true;
+	for (int i = 0; i < BRIDGE_ROLE_COUNT; i++)
+	{
+		RoleState  *state = &shared->roles[i];
+
+		if (!atomic_load(&state->expected))
+			continue;
+		read_reason(state, reason);
+		*healthy = *healthy && is_healthy(state);
+		json_object_set_new(roles, bridge_role_name((BridgeRole) i),
+							json_pack("{s:b, s:s, s:i}",
+									  "healthy", (int) is_healthy(state),
+									  "reason", reason,
+									  "pid", atomic_load(&state->pid)));
+	}
+	body = json_pack("{s:b, s:o}", "healthy", (int) *healthy, "roles", roles);
+	text = json_dumps(body, JSON_COMPACT);
+	json_decref(body);
+	*length = text != NULL ? strlen(text) : 0;
+	return text;
+}
