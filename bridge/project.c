@@ -1,14 +1,456 @@
 /*
- * The role project.
+ * The role project: records of bank.balances to the search database, and then
+ * to Redis.
+ *
+ * Two offsets a partition are stored: below "applied" everything is in the
+ * search database, below "cached" in Redis too.  While Redis is away only the
+ * first moves.  Once it answers again the role opens the topic at "cached"
+ * and puts the same records again, and the database is asked nothing for
+ * those it has: both writes compare (epoch, version).
+ *
+ * Promises:  invariant 10; nothing is acknowledged that was not stored.
+ * Memory:    one batch of BATCH_MAX records.
+ * Not here:  how the read model is written (readmodel.c), and read (the
+ *            function bank.balance).
  */
 #include "role.h"
 
+#include <inttypes.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "consumer.h"
+#include "contract.h"
 #include "log.h"
+#include "metrics.h"
+#include "readmodel.h"
+#include "redis.h"
+
+#define BATCH_MAX 500
+#define GROUP "bank-bridge.project"
+#define IDLE_WAIT_MS 250
+#define RETRY_MIN_MS 100
+#define RETRY_MAX_MS 5000
+#define FLUSH_PERIOD_MS 1000
+
+/* A record, and whether the search database still lacks it. */
+typedef struct Item
+{
+	BankRedisBalance balance;
+	bool		lacking;
+} Item;
+
+typedef struct Batch
+{
+	Item		items[BATCH_MAX];
+	int			count;
+	Item	   *newest[BATCH_MAX];	/* one an account */
+	int			newest_count;
+	BridgeOffsets reached;		/* after the batch */
+	bool		ends_badly;		/* a record after it was not understood */
+} Batch;
+
+typedef struct Project
+{
+	BridgeConsumerSpec spec;
+	BridgeStore store;
+	BankRedis  *redis;
+	BridgeConsumer *consumer;	/* NULL: not begun */
+	BridgeOffsets applied;
+	BridgeOffsets cached;
+	bool		caching;		/* Redis has everything that was read */
+	bool		cached_moved;	/* since it was stored */
+	int64_t		flush_ms;
+	int64_t		redis_retry_ms;
+	int			redis_wait_ms;
+	int			begin_wait_ms;
+	Batch		batch;
+} Project;
+
+static int64_t
+now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static int
+longer(int wait_ms)
+{
+	return wait_ms * 2 > RETRY_MAX_MS ? RETRY_MAX_MS : wait_ms * 2;
+}
+
+static void
+say_unhealthy(const char *reason)
+{
+	bridge_health_set(BRIDGE_ROLE_PROJECT, false, reason);
+}
+
+/* Back to the state before bridge_consumer_open. */
+static void
+leave(Project *project)
+{
+	bridge_consumer_close(project->consumer);
+	project->consumer = NULL;
+}
+
+static void
+note_store_failure(Project *project)
+{
+	bridge_metrics_add(BRIDGE_METRIC_PROJECT_DATABASE_ERRORS, 1);
+	bridge_log(BRIDGE_LOG_WARNING, "search database failed", "reason=%s",
+			   project->store.error);
+	say_unhealthy("the search database does not answer");
+	leave(project);
+}
+
+static void
+note_redis_failure(Project *project)
+{
+	bridge_metrics_add(BRIDGE_METRIC_PROJECT_REDIS_ERRORS, 1);
+	if (project->caching || project->redis_wait_ms == RETRY_MIN_MS)
+		bridge_log(BRIDGE_LOG_WARNING, "redis failed; balances go to the search"
+				   " database alone", "reason=%s",
+				   bank_redis_error(project->redis));
+	project->caching = false;
+	project->redis_retry_ms = now_ms() + project->redis_wait_ms;
+	project->redis_wait_ms = longer(project->redis_wait_ms);
+}
+
+static bool
+redis_answers(Project *project)
+{
+	if (bank_redis_connect(project->redis))
+		return true;
+	note_redis_failure(project);
+	return false;
+}
+
+/* Connects, and opens the topic where the database says. */
+static int
+begin(Project *project)
+{
+	BridgeOffsets from;
+	BridgeConsumerState state;
+
+	if (!bridge_store_connect(&project->store) ||
+		!bridge_readmodel_load(&project->store, project->spec.topic,
+							   &project->applied, &project->cached))
+	{
+		note_store_failure(project);
+		return BRIDGE_EXIT_OK;
+	}
+	project->caching = redis_answers(project);
+	from = project->caching ? project->cached : project->applied;
+	state = bridge_consumer_open(&project->spec, &from, &project->consumer);
+	if (state == BRIDGE_CONSUMER_FAILED)
+		return BRIDGE_EXIT_KAFKA;
+	if (state != BRIDGE_CONSUMER_READY)
+	{
+		say_unhealthy("kafka or its topic bank.balances is not there");
+		return BRIDGE_EXIT_OK;
+	}
+	while (project->applied.count < from.count)
+	{
+		project->applied.next[project->applied.count++] = -1;
+		project->cached.next[project->cached.count++] = -1;
+	}
+	project->batch.reached = from;
+	project->begin_wait_ms = RETRY_MIN_MS;
+	bridge_log(BRIDGE_LOG_INFO, "reading", "topic=%s partitions=%d generation=%s"
+			   " redis=%s", project->spec.topic, from.count,
+			   project->store.generation, project->caching ? "up" : "down");
+	return BRIDGE_EXIT_OK;
+}
+
+static bool
+add_record(Project *project, const rd_kafka_message_t *message)
+{
+	Batch	   *batch = &project->batch;
+	Item	   *item = &batch->items[batch->count];
+	BridgeProblem problem;
+
+	if (!bridge_consumer_check_type(message, BANK_EVENT_BALANCE_UPDATED,
+									&problem) ||
+		!bridge_record_balance(message->payload, message->len, &item->balance,
+							   &problem))
+	{
+		bridge_consumer_log_problem(message, &problem);
+		return false;
+	}
+	item->lacking = message->offset >= project->applied.next[message->partition];
+	batch->reached.next[message->partition] = message->offset + 1;
+	batch->count++;
+	return true;
+}
+
+static int
+compare_items(const void *left, const void *right)
+{
+	const BankRedisBalance *a = &(*(Item *const *) left)->balance;
+	const BankRedisBalance *b = &(*(Item *const *) right)->balance;
+	int			order = strcmp(a->account_id, b->account_id);
+
+	if (order == 0)
+		order = (a->epoch > b->epoch) - (a->epoch < b->epoch);
+	if (order == 0)
+		order = (a->version > b->version) - (a->version < b->version);
+	return order;
+}
+
+/* Keeps the newest of each account, in the order of accounts. */
+static void
+find_newest(Batch *batch)
+{
+	int			kept = 0;
+
+	for (int i = 0; i < batch->count; i++)
+		batch->newest[i] = &batch->items[i];
+	qsort(batch->newest, (size_t) batch->count, sizeof(Item *), compare_items);
+	for (int i = 0; i < batch->count; i++)
+	{
+		if (kept > 0 && strcmp(batch->newest[kept - 1]->balance.account_id,
+							   batch->newest[i]->balance.account_id) == 0)
+			kept--;
+		batch->newest[kept++] = batch->newest[i];
+	}
+	batch->newest_count = kept;
+}
+
+/* Takes what has arrived into the batch, up to what is not understood. */
+static BridgeConsumerState
+fill_batch(Project *project)
+{
+	rd_kafka_message_t *messages[BATCH_MAX];
+	Batch	   *batch = &project->batch;
+	int			count = 0;
+	BridgeConsumerState state;
+
+	batch->count = 0;
+	batch->ends_badly = false;
+	state = bridge_consumer_take(project->consumer, messages, BATCH_MAX, &count);
+	for (int i = 0; i < count; i++)
+	{
+		if (state != BRIDGE_CONSUMER_FAILED && !batch->ends_badly)
+			batch->ends_badly = !add_record(project, messages[i]);
+		rd_kafka_message_destroy(messages[i]);
+	}
+	bridge_metrics_add(BRIDGE_METRIC_PROJECT_RECORDS, batch->count);
+	find_newest(batch);
+	return state;
+}
+
+static int
+after_effect(Project *project, BridgeEffect effect)
+{
+	if (effect == BRIDGE_EFFECT_FENCED)
+	{
+		bridge_log(BRIDGE_LOG_ERROR, "another process has taken over",
+				   "generation=%s", project->store.generation);
+		return BRIDGE_EXIT_FENCED;
+	}
+	if (effect == BRIDGE_EFFECT_FAILED)
+		note_store_failure(project);
+	else
+	{
+		project->cached_moved = false;
+		project->flush_ms = now_ms() + FLUSH_PERIOD_MS;
+	}
+	return BRIDGE_EXIT_OK;
+}
+
+/* Moves *offsets up to what was reached, never back. */
+static void
+advance(BridgeOffsets *offsets, const BridgeOffsets *reached)
+{
+	for (int i = 0; i < offsets->count; i++)
+		if (reached->next[i] > offsets->next[i])
+			offsets->next[i] = reached->next[i];
+}
+
+/* Stores what the database lacks together with both offsets. */
+static int
+apply_batch(Project *project)
+{
+	const BankRedisBalance *balances[BATCH_MAX];
+	const Batch *batch = &project->batch;
+	BridgeOffsets applied = project->applied;
+	BridgeReadmodelBatch rows = {balances, 0, project->spec.topic, &applied,
+	&project->cached};
+	int64_t		changed = 0;
+	int			code;
+
+	advance(&applied, &batch->reached);
+	for (int i = 0; i < batch->newest_count; i++)
+		if (batch->newest[i]->lacking)
+			balances[rows.count++] = &batch->newest[i]->balance;
+	if (rows.count == 0)
+		return BRIDGE_EXIT_OK;
+	code = after_effect(project, bridge_readmodel_store(&project->store, &rows,
+														&changed));
+	bridge_metrics_add(BRIDGE_METRIC_PROJECT_APPLIED, changed);
+	if (code == BRIDGE_EXIT_OK && project->consumer != NULL)
+		project->applied = applied;
+	return code;
+}
+
+static void
+cache_batch(Project *project)
+{
+	static BankRedisBalance balances[BATCH_MAX];
+	const Batch *batch = &project->batch;
+
+	if (!project->caching || batch->newest_count == 0)
+		return;
+	for (int i = 0; i < batch->newest_count; i++)
+		balances[i] = batch->newest[i]->balance;
+	if (!bank_redis_put(project->redis, balances, batch->newest_count))
+	{
+		note_redis_failure(project);
+		return;
+	}
+	bridge_metrics_add(BRIDGE_METRIC_PROJECT_CACHED, batch->newest_count);
+	advance(&project->cached, &batch->reached);
+	project->cached_moved = true;
+	project->redis_wait_ms = RETRY_MIN_MS;
+}
+
+/* Stores the cached offsets where no batch has taken them along. */
+static int
+flush_cached(Project *project)
+{
+	const BridgeReadmodelBatch offsets = {NULL, 0, project->spec.topic,
+	&project->applied, &project->cached};
+	int64_t		changed = 0;
+
+	if (!project->cached_moved || project->consumer == NULL)
+		return BRIDGE_EXIT_OK;
+	return after_effect(project, bridge_readmodel_store(&project->store,
+														&offsets, &changed));
+}
+
+/* Redis answers again: read anew what it has missed. */
+static void
+look_for_redis(Project *project)
+{
+	if (project->caching || now_ms() < project->redis_retry_ms ||
+		!redis_answers(project))
+		return;
+	bridge_log(BRIDGE_LOG_INFO, "redis answers again; reading what it missed",
+			   NULL);
+	leave(project);
+}
+
+static void
+say_state(Project *project, BridgeConsumerState state)
+{
+	if (project->consumer == NULL)
+		return;
+	bridge_metrics_set(BRIDGE_METRIC_PROJECT_LAG_RECORDS,
+					   bridge_consumer_lag(project->consumer,
+										   &project->applied));
+	bridge_consumer_commit(project->consumer, &project->applied);
+	if (state == BRIDGE_CONSUMER_UNREACHABLE)
+		say_unhealthy("kafka does not answer");
+	else if (!project->caching)
+		say_unhealthy("redis does not answer; the search database is current");
+	else
+		bridge_health_set(BRIDGE_ROLE_PROJECT, true, "");
+}
+
+static void
+wait_for_records(const Project *project)
+{
+	struct pollfd fds[2] = {
+		{.fd = bridge_consumer_fd(project->consumer),.events = POLLIN},
+		{.fd = bridge_stop_fd(),.events = POLLIN}
+	};
+
+	if (project->batch.count < BATCH_MAX)
+		poll(fds, 2, IDLE_WAIT_MS);
+}
+
+/* One batch, from Kafka to Redis. */
+static int
+step(Project *project)
+{
+	BridgeConsumerState state;
+	int			code;
+
+	wait_for_records(project);
+	state = fill_batch(project);
+	if (state == BRIDGE_CONSUMER_FAILED)
+		return BRIDGE_EXIT_KAFKA;
+	code = apply_batch(project);
+	if (code != BRIDGE_EXIT_OK || project->consumer == NULL)
+		return code;
+	cache_batch(project);
+	if (project->batch.ends_badly)
+		return BRIDGE_EXIT_KAFKA;
+	if (project->batch.count == 0 || now_ms() >= project->flush_ms)
+		code = flush_cached(project);
+	say_state(project, state);
+	if (state == BRIDGE_CONSUMER_GROWN)
+		leave(project);
+	look_for_redis(project);
+	return code;
+}
+
+/* Begins again and again, each time after a longer wait, until it works. */
+static int
+run(Project *project)
+{
+	int			code = BRIDGE_EXIT_OK;
+
+	while (code == BRIDGE_EXIT_OK && !bridge_stop_requested())
+	{
+		if (project->consumer == NULL)
+			code = begin(project);
+		else
+			code = step(project);
+		if (code == BRIDGE_EXIT_OK && project->consumer == NULL)
+		{
+			bridge_stop_sleep(project->begin_wait_ms);
+			project->begin_wait_ms = longer(project->begin_wait_ms);
+		}
+	}
+	if (code == BRIDGE_EXIT_OK)
+		code = flush_cached(project);
+	return code;
+}
 
 int
 bridge_project_run(const BridgeConfig *config)
 {
-	(void) config;
-	bridge_log(BRIDGE_LOG_ERROR, "role is not built in", NULL);
-	return BRIDGE_EXIT_CONFIG;
+	static Project project;
+	const char *problem;
+	int			code;
+
+	if (!bridge_config_require(config, "project.dsn") ||
+		!bridge_config_require(config, "redis.url"))
+		return BRIDGE_EXIT_CONFIG;
+	project.spec = (BridgeConsumerSpec){config, BANK_TOPIC_BALANCES, GROUP};
+	project.store.spec = (BridgeStoreSpec){config->project_dsn,
+		"bank-bridge project", bridge_readmodel_claim};
+	project.begin_wait_ms = RETRY_MIN_MS;
+	project.redis_wait_ms = RETRY_MIN_MS;
+	project.redis = bank_redis_create(config->redis_url,
+									  (int) config->redis_timeout_ms, &problem);
+	if (project.redis == NULL)
+	{
+		bridge_log(BRIDGE_LOG_ERROR, "redis.url cannot be used", "reason=%s",
+				   problem);
+		return BRIDGE_EXIT_CONFIG;
+	}
+	say_unhealthy("starting");
+	code = run(&project);
+	leave(&project);
+	bridge_store_close(&project.store);
+	bank_redis_destroy(project.redis);
+	bridge_readmodel_free();
+	return code;
 }

@@ -1,0 +1,430 @@
+/*
+ * Reads one topic from Kafka, by librdkafka without a group.
+ *
+ * Promises:  nothing is skipped: an offset that the broker no longer has, or
+ *            a topic that is gone, ends the role (BRIDGE_CONSUMER_FAILED).
+ * Memory:    fetched records wait in a queue bounded by queue_limits.
+ */
+#include "consumer.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "kafka.h"
+#include "log.h"
+
+#define BATCH_WAIT_MS 3
+#define METADATA_TIMEOUT_MS 2000
+#define WATERMARK_TIMEOUT_MS 5000
+#define METADATA_PERIOD_MS 10000
+#define METADATA_PERIOD_DOWN_MS 1000
+#define COMMIT_PERIOD_MS 1000
+
+struct BridgeConsumer
+{
+	BridgeConsumerSpec spec;
+	rd_kafka_t *client;
+	rd_kafka_topic_t *topic;
+	rd_kafka_queue_t *queue;
+	int			event_fd;
+	int			partitions;
+	bool		unreachable;
+	int64_t		next_metadata_ms;
+	int64_t		next_commit_ms;
+};
+
+typedef struct Property
+{
+	const char *name;
+	const char *value;
+} Property;
+
+/* What the role relies on, and limits that keep the process small. */
+static const Property properties[] = {
+	{"enable.auto.commit", "false"},
+	{"enable.auto.offset.store", "false"},
+	{"auto.offset.reset", "error"},
+	{"isolation.level", "read_committed"},
+	{"enable.partition.eof", "false"},
+	{"allow.auto.create.topics", "false"},
+	{"queued.min.messages", "2000"},
+	{"queued.max.messages.kbytes", "4096"},
+	{"fetch.max.bytes", "2097152"},
+	{"max.partition.fetch.bytes", "262144"},
+	{"fetch.error.backoff.ms", "100"},
+	{NULL, NULL}
+};
+
+static int64_t
+now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static void
+note_error(rd_kafka_t *client, int error, const char *reason, void *opaque)
+{
+	BridgeConsumer *consumer = opaque;
+
+	(void) client;
+	bridge_log(BRIDGE_LOG_WARNING, "kafka reports an error", "error=%s reason=%s",
+			   rd_kafka_err2name(error), reason);
+	if (error == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN)
+	{
+		consumer->unreachable = true;
+		consumer->next_metadata_ms = 0;
+	}
+}
+
+static bool
+create_client(BridgeConsumer *consumer)
+{
+	rd_kafka_conf_t *conf = bridge_kafka_conf(consumer->spec.config);
+
+	if (conf == NULL)
+		return false;
+	rd_kafka_conf_set_opaque(conf, consumer);
+	rd_kafka_conf_set_error_cb(conf, note_error);
+	if (!bridge_kafka_set(conf, "group.id", consumer->spec.group))
+	{
+		rd_kafka_conf_destroy(conf);
+		return false;
+	}
+	for (const Property *p = properties; p->name != NULL; p++)
+	{
+		if (!bridge_kafka_set(conf, p->name, p->value))
+		{
+			rd_kafka_conf_destroy(conf);
+			return false;
+		}
+	}
+	consumer->client = bridge_kafka_client(RD_KAFKA_CONSUMER, conf);
+	return consumer->client != NULL;
+}
+
+static bool
+create_queue(BridgeConsumer *consumer)
+{
+	rd_kafka_poll_set_consumer(consumer->client);
+	consumer->topic = rd_kafka_topic_new(consumer->client,
+										 consumer->spec.topic, NULL);
+	consumer->queue = rd_kafka_queue_get_consumer(consumer->client);
+	consumer->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (consumer->topic == NULL || consumer->queue == NULL ||
+		consumer->event_fd < 0)
+		return false;
+	rd_kafka_queue_io_event_enable(consumer->queue, consumer->event_fd,
+								   "\1\0\0\0\0\0\0\0", 8);
+	return true;
+}
+
+/* Asks how many partitions there are; 0 where the topic is absent. */
+static bool
+count_partitions(BridgeConsumer *consumer, int *count)
+{
+	const rd_kafka_metadata_t *metadata;
+	rd_kafka_resp_err_t error = rd_kafka_metadata(consumer->client, 0,
+												  consumer->topic, &metadata,
+												  METADATA_TIMEOUT_MS);
+
+	if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
+		return false;
+	*count = metadata->topic_cnt == 1 &&
+		metadata->topics[0].err == RD_KAFKA_RESP_ERR_NO_ERROR ?
+		metadata->topics[0].partition_cnt : 0;
+	rd_kafka_metadata_destroy(metadata);
+	return true;
+}
+
+/* A stored offset must lie between the first record and the end. */
+static BridgeConsumerState
+check_offset(const BridgeConsumer *consumer, int partition, int64_t next)
+{
+	int64_t		first;
+	int64_t		end;
+	rd_kafka_resp_err_t error;
+
+	if (next < 0)
+		return BRIDGE_CONSUMER_READY;
+	error = rd_kafka_query_watermark_offsets(consumer->client,
+											 consumer->spec.topic, partition,
+											 &first, &end,
+											 WATERMARK_TIMEOUT_MS);
+	if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
+		return BRIDGE_CONSUMER_UNREACHABLE;
+	if (next >= first && next <= end)
+		return BRIDGE_CONSUMER_READY;
+	bridge_log(BRIDGE_LOG_ERROR, "stored offset is not in the partition: records"
+			   " were deleted or the topic was made anew",
+			   "topic=%s partition=%d offset=%" PRId64 " first=%" PRId64
+			   " end=%" PRId64, consumer->spec.topic, partition, next, first,
+			   end);
+	return BRIDGE_CONSUMER_FAILED;
+}
+
+static BridgeConsumerState
+check_offsets(const BridgeConsumer *consumer, const BridgeOffsets *offsets)
+{
+	for (int i = 0; i < offsets->count; i++)
+	{
+		BridgeConsumerState state = check_offset(consumer, i, offsets->next[i]);
+
+		if (state != BRIDGE_CONSUMER_READY)
+			return state;
+	}
+	return BRIDGE_CONSUMER_READY;
+}
+
+static BridgeConsumerState
+fit_offsets(BridgeConsumer *consumer, BridgeOffsets *offsets)
+{
+	int			count = consumer->partitions;
+
+	if (count > BRIDGE_PARTITIONS_MAX || count < offsets->count)
+	{
+		bridge_log(BRIDGE_LOG_ERROR, "topic has an unexpected number of"
+				   " partitions", "topic=%s partitions=%d stored=%d",
+				   consumer->spec.topic, count, offsets->count);
+		return BRIDGE_CONSUMER_FAILED;
+	}
+	while (offsets->count < count)
+		offsets->next[offsets->count++] = -1;
+	return BRIDGE_CONSUMER_READY;
+}
+
+static bool
+assign(BridgeConsumer *consumer, const BridgeOffsets *offsets)
+{
+	rd_kafka_topic_partition_list_t *list;
+	rd_kafka_resp_err_t error;
+
+	list = rd_kafka_topic_partition_list_new(offsets->count);
+	for (int i = 0; i < offsets->count; i++)
+	{
+		rd_kafka_topic_partition_t *place;
+
+		place = rd_kafka_topic_partition_list_add(list, consumer->spec.topic, i);
+		place->offset = offsets->next[i] < 0 ? RD_KAFKA_OFFSET_BEGINNING :
+			offsets->next[i];
+	}
+	error = rd_kafka_assign(consumer->client, list);
+	rd_kafka_topic_partition_list_destroy(list);
+	if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
+		return true;
+	bridge_log(BRIDGE_LOG_ERROR, "cannot assign partitions", "topic=%s error=%s",
+			   consumer->spec.topic, rd_kafka_err2name(error));
+	return false;
+}
+
+static BridgeConsumerState
+open_partitions(BridgeConsumer *consumer, BridgeOffsets *offsets)
+{
+	BridgeConsumerState state;
+
+	if (!create_client(consumer) || !create_queue(consumer))
+		return BRIDGE_CONSUMER_FAILED;
+	if (!count_partitions(consumer, &consumer->partitions) ||
+		consumer->partitions == 0)
+		return BRIDGE_CONSUMER_UNREACHABLE;
+	state = fit_offsets(consumer, offsets);
+	if (state == BRIDGE_CONSUMER_READY)
+		state = check_offsets(consumer, offsets);
+	if (state == BRIDGE_CONSUMER_READY && !assign(consumer, offsets))
+		state = BRIDGE_CONSUMER_FAILED;
+	return state;
+}
+
+BridgeConsumerState
+bridge_consumer_open(const BridgeConsumerSpec *spec, BridgeOffsets *offsets,
+					 BridgeConsumer **consumer)
+{
+	BridgeConsumer *opened = calloc(1, sizeof(BridgeConsumer));
+	BridgeConsumerState state;
+
+	if (opened == NULL)
+		return BRIDGE_CONSUMER_UNREACHABLE;
+	opened->spec = *spec;
+	opened->event_fd = -1;
+	opened->next_metadata_ms = now_ms() + METADATA_PERIOD_MS;
+	state = open_partitions(opened, offsets);
+	if (state == BRIDGE_CONSUMER_READY)
+		*consumer = opened;
+	else
+		bridge_consumer_close(opened);
+	return state;
+}
+
+void
+bridge_consumer_close(BridgeConsumer *consumer)
+{
+	if (consumer == NULL)
+		return;
+	if (consumer->queue != NULL)
+	{
+		rd_kafka_queue_io_event_enable(consumer->queue, -1, NULL, 0);
+		rd_kafka_queue_destroy(consumer->queue);
+	}
+	if (consumer->topic != NULL)
+		rd_kafka_topic_destroy(consumer->topic);
+	if (consumer->client != NULL)
+		rd_kafka_destroy_flags(consumer->client,
+							   RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+	if (consumer->event_fd >= 0)
+		close(consumer->event_fd);
+	free(consumer);
+}
+
+int
+bridge_consumer_fd(const BridgeConsumer *consumer)
+{
+	return consumer->event_fd;
+}
+
+/* Asks for the partitions now and then, and oftener while no broker answers. */
+static BridgeConsumerState
+look_after(BridgeConsumer *consumer)
+{
+	int64_t		now = now_ms();
+	int			count = 0;
+
+	if (now < consumer->next_metadata_ms)
+		return BRIDGE_CONSUMER_READY;
+	consumer->unreachable = !count_partitions(consumer, &count);
+	consumer->next_metadata_ms = now_ms() +
+		(consumer->unreachable ? METADATA_PERIOD_DOWN_MS : METADATA_PERIOD_MS);
+	return count > consumer->partitions ? BRIDGE_CONSUMER_GROWN :
+		BRIDGE_CONSUMER_READY;
+}
+
+/* Whatever comes as an error in place of a record is final. */
+static BridgeConsumerState
+find_error(const BridgeConsumer *consumer, rd_kafka_message_t **messages,
+		   int count)
+{
+	for (int i = 0; i < count; i++)
+	{
+		if (messages[i]->err == RD_KAFKA_RESP_ERR_NO_ERROR)
+			continue;
+		bridge_log(BRIDGE_LOG_ERROR, "partition cannot be read",
+				   "topic=%s partition=%" PRId32 " offset=%" PRId64
+				   " error=%s reason=%s", consumer->spec.topic,
+				   messages[i]->partition, messages[i]->offset,
+				   rd_kafka_err2name(messages[i]->err),
+				   rd_kafka_message_errstr(messages[i]));
+		return BRIDGE_CONSUMER_FAILED;
+	}
+	return BRIDGE_CONSUMER_READY;
+}
+
+BridgeConsumerState
+bridge_consumer_take(BridgeConsumer *consumer, rd_kafka_message_t **messages,
+					 int max, int *count)
+{
+	uint64_t	events;
+	BridgeConsumerState state;
+	ssize_t		taken;
+
+	if (read(consumer->event_fd, &events, sizeof(events)) < 0)
+		events = 0;
+	taken = rd_kafka_consume_batch_queue(consumer->queue, BATCH_WAIT_MS,
+										 messages, (size_t) max);
+	*count = taken < 0 ? 0 : (int) taken;
+	state = find_error(consumer, messages, *count);
+	if (state == BRIDGE_CONSUMER_READY)
+		state = look_after(consumer);
+	if (state == BRIDGE_CONSUMER_READY && consumer->unreachable && *count == 0)
+		state = BRIDGE_CONSUMER_UNREACHABLE;
+	return state;
+}
+
+/* True where the header is there and has this value. */
+static bool
+header_is(const rd_kafka_headers_t *headers, const char *name,
+		  const char *expected)
+{
+	const void *value;
+	size_t		size;
+
+	return rd_kafka_header_get_last(headers, name, &value,
+									&size) == RD_KAFKA_RESP_ERR_NO_ERROR &&
+		size == strlen(expected) && memcmp(value, expected, size) == 0;
+}
+
+bool
+bridge_consumer_check_type(const rd_kafka_message_t *message, const char *type,
+						   BridgeProblem *problem)
+{
+	rd_kafka_headers_t *headers;
+	const char *wrong = NULL;
+
+	if (rd_kafka_message_headers(message, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR)
+		wrong = "no headers";
+	else if (!header_is(headers, "ce_specversion", "1.0"))
+		wrong = "header ce_specversion is not 1.0";
+	else if (!header_is(headers, "ce_type", type))
+		wrong = "header ce_type is not the type of this topic";
+	if (wrong != NULL)
+		snprintf(problem->text, sizeof(problem->text), "%s", wrong);
+	return wrong == NULL;
+}
+
+void
+bridge_consumer_log_problem(const rd_kafka_message_t *message,
+							const BridgeProblem *problem)
+{
+	bridge_log(BRIDGE_LOG_ERROR, "record cannot be understood; nothing after it"
+			   " is acknowledged",
+			   "topic=%s partition=%" PRId32 " offset=%" PRId64 " problem=%s",
+			   rd_kafka_topic_name(message->rkt), message->partition,
+			   message->offset, problem->text);
+}
+
+void
+bridge_consumer_commit(BridgeConsumer *consumer, const BridgeOffsets *offsets)
+{
+	rd_kafka_topic_partition_list_t *list;
+
+	if (now_ms() < consumer->next_commit_ms)
+		return;
+	consumer->next_commit_ms = now_ms() + COMMIT_PERIOD_MS;
+	list = rd_kafka_topic_partition_list_new(offsets->count);
+	for (int i = 0; i < offsets->count; i++)
+		if (offsets->next[i] >= 0)
+			rd_kafka_topic_partition_list_add(list, consumer->spec.topic,
+											  i)->offset = offsets->next[i];
+	if (list->cnt > 0)
+		rd_kafka_commit(consumer->client, list, 1);
+	rd_kafka_topic_partition_list_destroy(list);
+}
+
+int64_t
+bridge_consumer_lag(const BridgeConsumer *consumer,
+					const BridgeOffsets *offsets)
+{
+	int64_t		lag = 0;
+
+	for (int i = 0; i < offsets->count; i++)
+	{
+		int64_t		first;
+		int64_t		end;
+		int64_t		next = offsets->next[i];
+
+		if (rd_kafka_get_watermark_offsets(consumer->client,
+										   consumer->spec.topic, i, &first,
+										   &end) != RD_KAFKA_RESP_ERR_NO_ERROR)
+			continue;
+		if (next < 0)
+			next = first < 0 ? 0 : first;
+		if (end > next)
+			lag += end - next;
+	}
+	return lag;
+}
