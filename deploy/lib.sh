@@ -1,0 +1,146 @@
+# What up, down and reset share: where things are, and how a part is started,
+# found again and stopped.  Sourced from the top of the clone.
+#
+# A part is one process known by its id, start time and boot, kept in
+# $RUN/pid/PART, since ids alone are used again.  Its output is
+# $RUN/log/PART.log.
+
+ROOT=$PWD
+RUN=${BANK_RUN_DIR:-.run}
+case $RUN in
+    /*) ;;
+    *) RUN=$ROOT/$RUN ;;
+esac
+
+say() {
+    echo "stack: $*"
+}
+
+fail() {
+    echo "stack: $*" >&2
+    exit 1
+}
+
+now() {
+    date +%s
+}
+
+# PostgreSQL refuses root, so root runs every part as postgres, with the one
+# right to read a clone that others may not read.
+choose_user() {
+    AS_SERVER=
+    [ "$(id -u)" -eq 0 ] || return 0
+    AS_SERVER='setpriv --reuid=postgres --regid=postgres --clear-groups'
+    reader='--inh-caps=-all,+dac_read_search --ambient-caps=+dac_read_search'
+    # shellcheck disable=SC2086
+    if $AS_SERVER $reader true 2>/dev/null; then
+        AS_SERVER="$AS_SERVER $reader"
+    fi
+}
+choose_user
+
+# A folder the parts may write, and nobody else read.
+own_folder() {
+    mkdir -p "$1"
+    chmod "${2:-700}" "$1"
+    [ -z "$AS_SERVER" ] || chown postgres:postgres "$1"
+}
+
+# Writes a file from standard input that only the parts may read.
+own_file() {
+    ( umask 077; cat >"$1.new" )
+    [ -z "$AS_SERVER" ] || chown postgres:postgres "$1.new"
+    mv "$1.new" "$1"
+}
+
+as_server() {
+    # shellcheck disable=SC2086
+    ( cd "$RUN" && exec env -i PATH="$PATH" HOME="$RUN" LANG=C.UTF-8 $AS_SERVER "$@" )
+}
+
+# Prints "pid starttime boot" of a live process.
+identity() {
+    identity_pid=$1
+    identity_stat=$(cat "/proc/$1/stat" 2>/dev/null) || return 1
+    # The name, in parentheses, may hold blanks; after it come state (field 3)
+    # and, 19 further on, the start time.
+    # shellcheck disable=SC2086
+    set -- ${identity_stat##*) }
+    [ "$1" != Z ] || return 1
+    echo "$identity_pid ${20} $(cat /proc/sys/kernel/random/boot_id)"
+}
+
+# Prints the id of a running part; fails where it does not run.
+part_pid() {
+    part_known=$(cat "$RUN/pid/$1" 2>/dev/null) || return 1
+    [ "$(identity "${part_known%% *}")" = "$part_known" ] || return 1
+    echo "${part_known%% *}"
+}
+
+part_runs() {
+    part_pid "$1" >/dev/null
+}
+
+# start_part PART COMMAND...
+start_part() {
+    start_name=$1
+    shift
+    # shellcheck disable=SC2086
+    (
+        cd "$RUN"
+        exec env -i PATH="$PATH" HOME="$RUN" LANG=C.UTF-8 \
+            setsid $AS_SERVER "$@" </dev/null >>"$RUN/log/$start_name.log" 2>&1 9>&-
+    ) &
+    identity $! >"$RUN/pid/$start_name" || true
+}
+
+# wait_for PART SECONDS CONDITION...: fails with the end of the log.
+wait_for() {
+    wait_part=$1
+    wait_deadline=$(($(now) + $2))
+    shift 2
+    until "$@"; do
+        part_runs "$wait_part" || part_failed "$wait_part" "has ended"
+        [ "$(now)" -lt "$wait_deadline" ] || part_failed "$wait_part" "is not ready in time"
+        sleep 0.1
+    done
+}
+
+part_failed() {
+    {
+        echo "stack: $1 $2; the end of $RUN/log/$1.log:"
+        tail -n 25 "$RUN/log/$1.log"
+    } >&2
+    exit 1
+}
+
+# stop_part PART SIGNAL SECONDS: asks by SIGNAL, then kills.
+stop_part() {
+    stop_pid=$(part_pid "$1") || { rm -f "$RUN/pid/$1"; return 0; }
+    kill "-$2" "$stop_pid" 2>/dev/null || true
+    stop_deadline=$(($(now) + $3))
+    while part_runs "$1"; do
+        if [ "$(now)" -ge "$stop_deadline" ]; then
+            say "$1 did not end within $3 s and is killed"
+            kill -KILL "$stop_pid" 2>/dev/null || true
+            stop_deadline=$(($(now) + $3))
+        fi
+        sleep 0.05
+    done
+    rm -f "$RUN/pid/$1"
+    say "$1 stopped"
+}
+
+# One run of up, down or reset at a time.
+lock_run() {
+    mkdir -p "$RUN"
+    exec 9>"$RUN/lock"
+    flock -w 300 9 || fail "another command works on $RUN"
+}
+
+# Reads the ports and the folder of the socket; fails where there are none.
+read_settings() {
+    [ -f "$RUN/settings" ] || return 1
+    # shellcheck disable=SC1091
+    . "$RUN/settings"
+}

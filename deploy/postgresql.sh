@@ -1,0 +1,114 @@
+# The private cluster: databases bank (ledger, reporting, pg_cron) and
+# bank_search.  Sourced by up.
+
+DATA=$RUN/postgresql
+
+# Copies the server's programs, and builds and installs the extension and the
+# bridge; installs only what differs, since a running server uses it.
+build() {
+    PG_CONFIG=$(deploy/postgres-tree) || fail 'no PostgreSQL to copy'
+    MAKEFLAGS='' make -j2 -s PG_CONFIG="$PG_CONFIG" all >"$RUN/log/build.log" 2>&1 ||
+        { tail -n 40 "$RUN/log/build.log" >&2; fail 'the build failed'; }
+    version=$(sed -n "s/^default_version = '\(.*\)'/\1/p" bank.control)
+    extensions=$("$PG_CONFIG" --sharedir)/extension
+    if ! cmp -s bank.so "$("$PG_CONFIG" --pkglibdir)/bank.so" ||
+        ! cmp -s bank.control "$extensions/bank.control" ||
+        ! cmp -s "sql/bank--$version.sql" "$extensions/bank--$version.sql"; then
+        MAKEFLAGS='' make -s PG_CONFIG="$PG_CONFIG" install >>"$RUN/log/build.log" 2>&1 ||
+            { tail -n 40 "$RUN/log/build.log" >&2; fail 'the installation failed'; }
+    fi
+}
+
+# The databases are made by the single-user server, so that pg_cron finds its
+# own at the first start.
+init_cluster() {
+    rm -rf "$DATA.new"
+    own_folder "$DATA.new"
+    as_server "$BIN/initdb" -D "$DATA.new" -U postgres -A trust -E UTF8 --locale=C.UTF-8 \
+        --no-instructions >>"$RUN/log/postgresql.log" 2>&1 ||
+        part_failed postgresql 'could not be initialized'
+    printf 'CREATE DATABASE bank\nCREATE DATABASE bank_search\n' |
+        as_server "$BIN/postgres" --single -D "$DATA.new" postgres \
+            >>"$RUN/log/postgresql.log" 2>&1 ||
+        part_failed postgresql 'made no databases'
+    echo "include_if_exists 'stack.conf'" >>"$DATA.new/postgresql.conf"
+    mv "$DATA.new" "$DATA"
+}
+
+cluster_settings() {
+    cat <<CONF
+# Written at each start of the stack; changes belong in postgresql.auto.conf.
+listen_addresses = ''
+port = $PORT_POSTGRESQL
+unix_socket_directories = '$SOCKET_FOLDER'
+max_connections = 200
+wal_level = logical
+timezone = 'UTC'
+log_timezone = 'UTC'
+log_line_prefix = '%m [%p] %q%u@%d '
+shared_preload_libraries = 'pg_cron'
+session_preload_libraries = 'bank'
+cron.database_name = 'bank'
+cron.host = '$SOCKET_FOLDER'
+cron.use_background_workers = off
+bank.customer_api_url = 'http://127.0.0.1:$PORT_CUSTOMER_API/clientes/{customer_id}'
+bank.bacen_url = 'http://127.0.0.1:$PORT_BACEN/notificacoes'
+bank.redis_url = 'redis://default:$REDIS_PASSWORD@127.0.0.1:$PORT_REDIS'
+bank.search_dsn = 'host=$SOCKET_FOLDER port=$PORT_POSTGRESQL dbname=bank_search user=bank_project'
+CONF
+}
+
+# Each login of the bridge reaches one database.  A connection for logical
+# decoding names its database; with no line for "replication", nobody can
+# copy the cluster.
+cluster_access() {
+    cat <<CONF
+local  bank         bank_publish,bank_report               trust
+local  bank_search  bank_project                           trust
+local  all          bank_publish,bank_report,bank_project  reject
+local  all          all                                    trust
+CONF
+}
+
+run_sql() {
+    run_database=$1
+    shift
+    as_server "$BIN/psql" -X -q -A -t -v ON_ERROR_STOP=1 -h "$SOCKET_FOLDER" \
+        -p "$PORT_POSTGRESQL" -U postgres -d "$run_database" "$@"
+}
+
+server_answers() {
+    as_server "$BIN/pg_isready" -q -h "$SOCKET_FOLDER" -p "$PORT_POSTGRESQL" -U postgres -d postgres
+}
+
+# A server killed a moment ago may leave children that still end.
+server_answers_or_restarts() {
+    if ! part_runs postgresql && tail -n 5 "$RUN/log/postgresql.log" |
+        grep -q 'shared memory block.*in use'; then
+        start_server
+    fi
+    server_answers
+}
+
+start_server() {
+    start_part postgresql "$BIN/postgres" -D "$DATA"
+}
+
+make_objects() {
+    [ ! -f "$DATA/stack-objects" ] || return 0
+    run_sql bank -c 'CREATE EXTENSION IF NOT EXISTS bank' \
+        -c 'CREATE EXTENSION IF NOT EXISTS pg_cron' \
+        -c 'ALTER ROLE bank_publish LOGIN' -c 'ALTER ROLE bank_project LOGIN' \
+        -c 'ALTER ROLE bank_report LOGIN' &&
+        run_sql bank_search -c 'CREATE EXTENSION IF NOT EXISTS bank' &&
+        own_file "$DATA/stack-objects" </dev/null
+}
+
+postgresql_up() {
+    ! part_runs postgresql || return 0
+    [ -d "$DATA" ] || init_cluster
+    cluster_settings | own_file "$DATA/stack.conf"
+    cluster_access | own_file "$DATA/pg_hba.conf"
+    start_server
+    wait_for postgresql 120 server_answers_or_restarts
+}
