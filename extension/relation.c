@@ -128,12 +128,16 @@ find_table(const BankShape *shape)
 	return relid;
 }
 
+/*
+ * The executor's own index insertion serves whatever indexes an operator has
+ * added.  There is no range table to name the relation in, hence index 0.
+ */
 static void
 prepare_writes(BankRelation *table)
 {
 	table->estate = CreateExecutorState();
 	table->result = makeNode(ResultRelInfo);
-	InitResultRelInfo(table->result, table->relation, 1, NULL, 0);
+	InitResultRelInfo(table->result, table->relation, 0, NULL, 0);
 	ExecOpenIndices(table->result, false);
 }
 
