@@ -29,6 +29,9 @@
 #define BANK_EVENT_BALANCE_UPDATED "bank.balance.updated"
 #define BANK_EVENT_TRANSFER_COMPLETED "bank.transfer.completed"
 
+/* How the ids of settlement accounts begin, in text. */
+#define BANK_SETTLEMENT_PREFIX "62616e6b-0000-8000-8000-00"
+
 /* Redis: one hash per account, "bank:balance:<account_id>". */
 #define BANK_REDIS_PREFIX "bank:balance:"
 

@@ -1,0 +1,49 @@
+/*
+ * Rows of the journal into events: the records of the topics.
+ *
+ * Memory: all within the caller's struct, nothing is allocated; the events of
+ * one row are overwritten by those of the next.
+ */
+#ifndef BRIDGE_EVENT_H
+#define BRIDGE_EVENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "journal.h"
+
+/* One row makes three events at most. */
+#define BRIDGE_EVENT_MAX 3
+
+/* The longest value: four uuids, eight numbers, and names, twice over. */
+#define BRIDGE_EVENT_VALUE_SIZE 1024
+#define BRIDGE_EVENT_ID_SIZE 96
+
+typedef struct BridgeEvent
+{
+	const char *topic;
+	const char *type;
+	const char *key;			/* a uuid */
+	const char *time;
+	size_t		id_length;
+	size_t		value_length;
+	char		id[BRIDGE_EVENT_ID_SIZE];
+	char		value[BRIDGE_EVENT_VALUE_SIZE];
+} BridgeEvent;
+
+typedef struct BridgeEvents
+{
+	int			count;
+	BridgeEvent events[BRIDGE_EVENT_MAX];
+} BridgeEvents;
+
+/*
+ * Makes the events of a row in the order of bank_index; a row of heartbeat or
+ * epoch has none.  Keys and times point into the row.  False where a text of
+ * the row is none the contract knows.
+ */
+extern bool bridge_event_make(const BridgeJournalRow *row, int32_t epoch,
+							  BridgeEvents *events);
+
+#endif
