@@ -56,4 +56,13 @@ clean: clean-bridge
 clean-bridge:
 	$(MAKE) -C bridge clean
 
-.PHONY: all bridge clean-bridge
+# The private stack, and everything shown on it.
+packages:
+	deploy/packages
+up down reset:
+	deploy/$@
+demo:
+	deploy/packages
+	/usr/bin/python3 deploy/demo/demo.py
+
+.PHONY: all bridge clean-bridge packages up down reset demo

@@ -53,9 +53,10 @@ bridge_up() {
     wait_for bridge 120 bridge_healthy
 }
 
-# The supervisor, then its roles.
+# The supervisor, then its roles as it names them itself.
 bridge_pids() {
     supervisor=$(part_pid bridge) || return 1
     # shellcheck disable=SC2046
-    echo "$supervisor" $(pgrep -P "$supervisor" | sort -n)
+    echo "$supervisor" $(curl -s -m 5 "http://127.0.0.1:$PORT_BRIDGE/health" |
+        grep -o '"pid": *[0-9]*' | tr -dc '0-9\n')
 }
