@@ -70,6 +70,14 @@ find_or_create(BankLedger *ledger, const pg_uuid_t *id, const char *currency,
 	return bank_ledger_find_account(ledger, id, account);
 }
 
+/* Whether the account can take the change and stay within its bounds. */
+static bool
+has_room(const BankAccount *account, int64 change)
+{
+	return change < 0 ? account->balance >= -BANK_AMOUNT_MAX - change :
+		account->balance <= BANK_AMOUNT_MAX - change;
+}
+
 static bool
 lock_settlement(BankLedger *ledger, const char *currency, int number,
 				bool dont_wait, BankAccount *account)
@@ -81,19 +89,23 @@ lock_settlement(BankLedger *ledger, const char *currency, int number,
 								 dont_wait ? LockWaitSkip : LockWaitBlock) == BANK_LOCK_TAKEN;
 }
 
-/* Locks one settlement account of the currency; waits when all are taken. */
+/*
+ * Locks a settlement account of the currency that has room for the change,
+ * and waits when all are taken.  Raises 22003 when none has room.
+ */
 void
-bank_settlement_lock(BankLedger *ledger, const char *currency,
+bank_settlement_lock(BankLedger *ledger, const char *currency, int64 change,
 					 BankAccount *account)
 {
-	int			own = MyProcPid % SETTLEMENT_ACCOUNTS;
-
-	for (int i = 0; i < SETTLEMENT_ACCOUNTS; i++)
-		if (lock_settlement(ledger, currency, (own + i) % SETTLEMENT_ACCOUNTS,
-							true, account))
+	for (int i = 0; i < 2 * SETTLEMENT_ACCOUNTS; i++)
+		if (lock_settlement(ledger, currency,
+							(MyProcPid + i) % SETTLEMENT_ACCOUNTS,
+							i < SETTLEMENT_ACCOUNTS, account) &&
+			has_room(account, change))
 			return;
-	if (!lock_settlement(ledger, currency, own, false, account))
-		ereport(ERROR,
-				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("settlement account %d of %s disappeared", own, currency)));
+	ereport(ERROR,
+			(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+			 errmsg("settlement of %s is out of range", currency),
+			 errdetail("No settlement account can change by " INT64_FORMAT ".",
+					   change)));
 }

@@ -7,6 +7,6 @@
 #include "ledger.h"
 
 extern void bank_settlement_lock(BankLedger *ledger, const char *currency,
-								 BankAccount *account);
+								 int64 change, BankAccount *account);
 
 #endif

@@ -90,13 +90,12 @@ require_same_currency(const BankAccount *from, const BankAccount *to)
 						   bank_uuid_text(&to->account_id), to->currency)));
 }
 
-/* Settlement stands for the world outside, which may owe any amount. */
 static void
 require_funds(const BankAccount *from, int64 amount)
 {
 	int64		available = from->balance - from->held;
 
-	if (!from->is_settlement && available < amount)
+	if (available < amount)
 		ereport(ERROR,
 				(errcode(BANK_ERRCODE_INSUFFICIENT_FUNDS),
 				 errmsg("insufficient funds"),
@@ -104,22 +103,16 @@ require_funds(const BankAccount *from, int64 amount)
 						   bank_uuid_text(&from->account_id), available, amount)));
 }
 
+/* Only what comes in can take a customer's account past its bound. */
 static void
-require_balances_in_range(const BankAccount *from, const BankAccount *to,
-						  int64 amount)
+require_room(const BankAccount *to, int64 amount)
 {
-	const BankAccount *over = NULL;
-
-	if (from->balance < amount - BANK_AMOUNT_MAX)
-		over = from;
-	else if (to->balance > BANK_AMOUNT_MAX - amount)
-		over = to;
-	if (over != NULL)
+	if (to->balance > BANK_AMOUNT_MAX - amount)
 		ereport(ERROR,
 				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 				 errmsg("balance would be out of range"),
-				 errdetail("Account %s has " INT64_FORMAT "; balances stay within " INT64_FORMAT " either way.",
-						   bank_uuid_text(&over->account_id), over->balance,
+				 errdetail("Account %s has " INT64_FORMAT ", and no balance may exceed " INT64_FORMAT ".",
+						   bank_uuid_text(&to->account_id), to->balance,
 						   BANK_AMOUNT_MAX)));
 }
 
@@ -178,18 +171,13 @@ find_replay(BankLedger *ledger, BankTransfer *asked)
 	return true;
 }
 
-/* Checks what only locked accounts can tell, and posts. */
+/* Posts between accounts that are locked and may pay and receive. */
 static void
 post(BankLedger *ledger, BankTransfer *transfer, BankAccount *from,
 	 BankAccount *to)
 {
 	BankAccount *accounts[] = {from, to};
 
-	require_active(from);
-	require_active(to);
-	require_same_currency(from, to);
-	require_funds(from, transfer->amount);
-	require_balances_in_range(from, to, transfer->amount);
 	bank_ledger_apply(transfer, from, to, bank_ledger_entry_date(from, to));
 	bank_ledger_write(ledger, &transfer, 1, accounts, lengthof(accounts));
 }
@@ -211,31 +199,59 @@ post_transfer(BankLedger *ledger, BankTransfer *transfer, bool has_key)
 	lock_pair(ledger, &from, &to);
 	if (has_key && find_replay(ledger, transfer))
 		return;
+	require_active(&from);
+	require_active(&to);
+	require_same_currency(&from, &to);
+	require_funds(&from, transfer->amount);
+	require_room(&to, transfer->amount);
 	post(ledger, transfer, &from, &to);
 }
 
-/* A deposit or withdrawal: one side is the customer's, the other settlement. */
-static void
-post_with_settlement(BankLedger *ledger, BankTransfer *transfer, bool has_key)
+/*
+ * Finds and locks the customer's side of a deposit or withdrawal; false when
+ * the key was used for the same before.
+ */
+static bool
+begin_outside(BankLedger *ledger, BankTransfer *transfer, const pg_uuid_t *id,
+			  bool has_key, BankAccount *account)
 {
-	bool		is_deposit = transfer->kind == BANK_DEPOSIT;
-	BankAccount account;
-	BankAccount settlement;
-
-	bank_account_find(ledger, is_deposit ? &transfer->to_account :
-						  &transfer->from_account, &account);
-	transfer->customer_id = account.customer_id;
+	bank_account_find(ledger, id, account);
+	transfer->customer_id = account->customer_id;
 	if (!has_key)
-		transfer->transfer_id = bank_uuid_generate(&account.customer_id);
+		transfer->transfer_id = bank_uuid_generate(&account->customer_id);
 	else if (find_replay(ledger, transfer))
-		return;
-	lock_customer_account(ledger, &account);
+		return false;
+	lock_customer_account(ledger, account);
 	if (has_key && find_replay(ledger, transfer))
+		return false;
+	require_active(account);
+	return true;
+}
+
+static void
+post_deposit(BankLedger *ledger, BankTransfer *transfer, bool has_key)
+{
+	BankAccount from;
+	BankAccount to;
+
+	if (!begin_outside(ledger, transfer, &transfer->to_account, has_key, &to))
 		return;
-	require_active(&account);
-	bank_settlement_lock(ledger, account.currency, &settlement);
-	post(ledger, transfer, is_deposit ? &settlement : &account,
-		 is_deposit ? &account : &settlement);
+	require_room(&to, transfer->amount);
+	bank_settlement_lock(ledger, to.currency, -transfer->amount, &from);
+	post(ledger, transfer, &from, &to);
+}
+
+static void
+post_withdrawal(BankLedger *ledger, BankTransfer *transfer, bool has_key)
+{
+	BankAccount from;
+	BankAccount to;
+
+	if (!begin_outside(ledger, transfer, &transfer->from_account, has_key, &from))
+		return;
+	require_funds(&from, transfer->amount);
+	bank_settlement_lock(ledger, from.currency, transfer->amount, &to);
+	post(ledger, transfer, &from, &to);
 }
 
 /*
@@ -269,13 +285,13 @@ bank_transfer(PG_FUNCTION_ARGS)
 
 /* What deposit and withdraw share: (account_id, amount, transfer_id). */
 static Datum
-post_outside(FunctionCallInfo fcinfo, BankTransferKind kind, const char *function)
+post_outside(FunctionCallInfo fcinfo, BankTransferKind kind,
+			 void (*post_kind) (BankLedger *, BankTransfer *, bool))
 {
 	BankTransfer transfer = {.kind = kind};
 	bool		has_key = !PG_ARGISNULL(2);
 	BankLedger	ledger;
 
-	bank_require_writer(function);
 	bank_require_argument(PG_ARGISNULL(0), "account_id");
 	bank_require_argument(PG_ARGISNULL(1), "amount");
 	transfer.from_account = *PG_GETARG_UUID_P(0);
@@ -286,7 +302,7 @@ post_outside(FunctionCallInfo fcinfo, BankTransferKind kind, const char *functio
 	require_amount(transfer.amount);
 
 	bank_ledger_open(&ledger, BANK_OPEN_WRITE);
-	post_with_settlement(&ledger, &transfer, has_key);
+	post_kind(&ledger, &transfer, has_key);
 	bank_ledger_close(&ledger);
 	return bank_ledger_transfer_datum(&transfer, bank_result_descriptor(fcinfo));
 }
@@ -295,12 +311,14 @@ post_outside(FunctionCallInfo fcinfo, BankTransferKind kind, const char *functio
 Datum
 bank_deposit(PG_FUNCTION_ARGS)
 {
-	return post_outside(fcinfo, BANK_DEPOSIT, "bank.deposit");
+	bank_require_writer("bank.deposit");
+	return post_outside(fcinfo, BANK_DEPOSIT, post_deposit);
 }
 
 /* withdraw(account_id, amount, transfer_id) returns bank.transfer_row. */
 Datum
 bank_withdraw(PG_FUNCTION_ARGS)
 {
-	return post_outside(fcinfo, BANK_WITHDRAWAL, "bank.withdraw");
+	bank_require_writer("bank.withdraw");
+	return post_outside(fcinfo, BANK_WITHDRAWAL, post_withdrawal);
 }

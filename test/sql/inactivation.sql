@@ -4,8 +4,8 @@
 \set b '''b0000000-0000-4000-8000-000000000020'''
 \set stranger '''c0000000-0000-4000-8000-000000000021'''
 
-SELECT count(*) FROM bank.create_account(:customer, 'BRL', :a),
-                     bank.create_account(:customer, 'USD', :b);
+SELECT currency FROM bank.create_account(:customer, 'BRL', :a);
+SELECT currency FROM bank.create_account(:customer, 'USD', :b);
 SELECT amount FROM bank.deposit(:a, 700);
 SELECT amount FROM bank.deposit(:b, 30);
 
