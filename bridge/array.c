@@ -35,14 +35,39 @@ bridge_array_reset(BridgeArray *array)
 	append(array, "{", 1);
 }
 
+static void
+begin_element(BridgeArray *array)
+{
+	if (array->length > 1)
+		append(array, ",", 1);
+}
+
 void
 bridge_array_add(BridgeArray *array, const char *element)
 {
 	if (element == NULL || element[0] == '\0')
 		element = "NULL";
-	if (array->length > 1)
-		append(array, ",", 1);
+	begin_element(array);
 	append(array, element, strlen(element));
+}
+
+void
+bridge_array_add_quoted(BridgeArray *array, const char *element)
+{
+	if (element == NULL)
+	{
+		bridge_array_add(array, NULL);
+		return;
+	}
+	begin_element(array);
+	append(array, "\"", 1);
+	for (; *element != '\0'; element++)
+	{
+		if (*element == '"' || *element == '\\')
+			append(array, "\\", 1);
+		append(array, element, 1);
+	}
+	append(array, "\"", 1);
 }
 
 void

@@ -26,6 +26,9 @@ extern void bridge_array_reset(BridgeArray *array);
 extern void bridge_array_add(BridgeArray *array, const char *element);
 extern void bridge_array_add_int64(BridgeArray *array, int64_t element);
 
+/* Adds any text, quoted; NULL becomes a null, the empty text does not. */
+extern void bridge_array_add_quoted(BridgeArray *array, const char *element);
+
 /* Ends the array; its text stays valid until the next reset. */
 extern const char *bridge_array_finish(BridgeArray *array);
 

@@ -12,9 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "kafka.h"
 #include "log.h"
 
@@ -59,15 +59,6 @@ static const Property properties[] = {
 	{"fetch.error.backoff.ms", "100"},
 	{NULL, NULL}
 };
-
-static int64_t
-now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 static void
 note_error(rd_kafka_t *client, int error, const char *reason, void *opaque)
@@ -253,7 +244,7 @@ bridge_consumer_open(const BridgeConsumerSpec *spec, BridgeOffsets *offsets,
 		return BRIDGE_CONSUMER_UNREACHABLE;
 	opened->spec = *spec;
 	opened->event_fd = -1;
-	opened->next_metadata_ms = now_ms() + METADATA_PERIOD_MS;
+	opened->next_metadata_ms = bridge_clock_ms() + METADATA_PERIOD_MS;
 	state = open_partitions(opened, offsets);
 	if (state == BRIDGE_CONSUMER_READY)
 		*consumer = opened;
@@ -292,13 +283,13 @@ bridge_consumer_fd(const BridgeConsumer *consumer)
 static BridgeConsumerState
 look_after(BridgeConsumer *consumer)
 {
-	int64_t		now = now_ms();
+	int64_t		now = bridge_clock_ms();
 	int			count = 0;
 
 	if (now < consumer->next_metadata_ms)
 		return BRIDGE_CONSUMER_READY;
 	consumer->unreachable = !count_partitions(consumer, &count);
-	consumer->next_metadata_ms = now_ms() +
+	consumer->next_metadata_ms = bridge_clock_ms() +
 		(consumer->unreachable ? METADATA_PERIOD_DOWN_MS : METADATA_PERIOD_MS);
 	return count > consumer->partitions ? BRIDGE_CONSUMER_GROWN :
 		BRIDGE_CONSUMER_READY;
@@ -392,9 +383,9 @@ bridge_consumer_commit(BridgeConsumer *consumer, const BridgeOffsets *offsets)
 {
 	rd_kafka_topic_partition_list_t *list;
 
-	if (now_ms() < consumer->next_commit_ms)
+	if (bridge_clock_ms() < consumer->next_commit_ms)
 		return;
-	consumer->next_commit_ms = now_ms() + COMMIT_PERIOD_MS;
+	consumer->next_commit_ms = bridge_clock_ms() + COMMIT_PERIOD_MS;
 	list = rd_kafka_topic_partition_list_new(offsets->count);
 	for (int i = 0; i < offsets->count; i++)
 		if (offsets->next[i] >= 0)

@@ -17,13 +17,6 @@
 #include "record.h"
 #include "store.h"
 
-/* Where each partition goes on; -1 is the beginning. */
-typedef struct BridgeOffsets
-{
-	int			count;
-	int64_t		next[BRIDGE_PARTITIONS_MAX];
-} BridgeOffsets;
-
 typedef struct BridgeConsumerSpec
 {
 	const BridgeConfig *config;

@@ -19,8 +19,8 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "clock.h"
 #include "consumer.h"
 #include "contract.h"
 #include "log.h"
@@ -69,15 +69,6 @@ typedef struct Project
 	Batch		batch;
 } Project;
 
-static int64_t
-now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 static int
 longer(int wait_ms)
 {
@@ -117,7 +108,7 @@ note_redis_failure(Project *project)
 				   " database alone", "reason=%s",
 				   bank_redis_error(project->redis));
 	project->caching = false;
-	project->redis_retry_ms = now_ms() + project->redis_wait_ms;
+	project->redis_retry_ms = bridge_clock_ms() + project->redis_wait_ms;
 	project->redis_wait_ms = longer(project->redis_wait_ms);
 }
 
@@ -258,18 +249,9 @@ after_effect(Project *project, BridgeEffect effect)
 	else
 	{
 		project->cached_moved = false;
-		project->flush_ms = now_ms() + FLUSH_PERIOD_MS;
+		project->flush_ms = bridge_clock_ms() + FLUSH_PERIOD_MS;
 	}
 	return BRIDGE_EXIT_OK;
-}
-
-/* Moves *offsets up to what was reached, never back. */
-static void
-advance(BridgeOffsets *offsets, const BridgeOffsets *reached)
-{
-	for (int i = 0; i < offsets->count; i++)
-		if (reached->next[i] > offsets->next[i])
-			offsets->next[i] = reached->next[i];
 }
 
 /* Stores what the database lacks together with both offsets. */
@@ -284,7 +266,7 @@ apply_batch(Project *project)
 	int64_t		changed = 0;
 	int			code;
 
-	advance(&applied, &batch->reached);
+	bridge_store_advance(&applied, &batch->reached);
 	for (int i = 0; i < batch->newest_count; i++)
 		if (batch->newest[i]->lacking)
 			balances[rows.count++] = &batch->newest[i]->balance;
@@ -314,7 +296,7 @@ cache_batch(Project *project)
 		return;
 	}
 	bridge_metrics_add(BRIDGE_METRIC_PROJECT_CACHED, batch->newest_count);
-	advance(&project->cached, &batch->reached);
+	bridge_store_advance(&project->cached, &batch->reached);
 	project->cached_moved = true;
 	project->redis_wait_ms = RETRY_MIN_MS;
 }
@@ -337,7 +319,7 @@ flush_cached(Project *project)
 static void
 look_for_redis(Project *project)
 {
-	if (project->caching || now_ms() < project->redis_retry_ms ||
+	if (project->caching || bridge_clock_ms() < project->redis_retry_ms ||
 		!redis_answers(project))
 		return;
 	bridge_log(BRIDGE_LOG_INFO, "redis answers again; reading what it missed",
@@ -391,7 +373,7 @@ step(Project *project)
 	cache_batch(project);
 	if (project->batch.ends_badly)
 		return BRIDGE_EXIT_KAFKA;
-	if (project->batch.count == 0 || now_ms() >= project->flush_ms)
+	if (project->batch.count == 0 || bridge_clock_ms() >= project->flush_ms)
 		code = flush_cached(project);
 	say_state(project, state);
 	if (state == BRIDGE_CONSUMER_GROWN)

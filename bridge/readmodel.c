@@ -59,23 +59,12 @@ static BridgeArray applied_offsets;
 static BridgeArray cached_offsets;
 
 static int64_t
-field_int64(const PGresult *answer, int row, int column)
+field_int64(const PGresult *answer, int column)
 {
 	int64_t		value = -1;
 
-	(void) bank_text_to_int64(PQgetvalue(answer, row, column), &value);
+	(void) bank_text_to_int64(PQgetvalue(answer, 0, column), &value);
 	return value;
-}
-
-/* Partitions that no row speaks of begin at their beginning. */
-static void
-set_offset(BridgeOffsets *offsets, int64_t partition, int64_t next)
-{
-	if (partition < 0 || partition >= BRIDGE_PARTITIONS_MAX)
-		return;
-	while (offsets->count <= partition)
-		offsets->next[offsets->count++] = -1;
-	offsets->next[partition] = next;
 }
 
 bool
@@ -92,10 +81,8 @@ bridge_readmodel_load(BridgeStore *store, const char *topic,
 		return false;
 	for (int row = 0; row < PQntuples(answer); row++)
 	{
-		set_offset(applied, field_int64(answer, row, 0),
-				   field_int64(answer, row, 1));
-		set_offset(cached, field_int64(answer, row, 0),
-				   field_int64(answer, row, 2));
+		bridge_store_read_offset(answer, row, 1, applied);
+		bridge_store_read_offset(answer, row, 2, cached);
 	}
 	PQclear(answer);
 	return true;
@@ -154,8 +141,8 @@ bridge_readmodel_store(BridgeStore *store, const BridgeReadmodelBatch *batch,
 	answer = bridge_store_query(store, &statement);
 	if (answer == NULL)
 		return BRIDGE_EFFECT_FAILED;
-	mine = field_int64(answer, 0, 0) == 1;
-	*changed += field_int64(answer, 0, 1);
+	mine = field_int64(answer, 0) == 1;
+	*changed += field_int64(answer, 1);
 	PQclear(answer);
 	return mine ? BRIDGE_EFFECT_STORED : BRIDGE_EFFECT_FENCED;
 }

@@ -10,9 +10,10 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
+#include "clock.h"
 #include "role.h"
+#include "text.h"
 
 #define CONNECT_TIMEOUT_MS 10000
 #define STATEMENT_TIMEOUT_MS 60000
@@ -25,15 +26,6 @@
 static const char session_settings[] =
 	"SELECT pg_catalog.set_config('row_security', 'off', false),"
 	" pg_catalog.set_config('search_path', 'pg_catalog', false)";
-
-static int64_t
-now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* Keeps the reason as one line, and closes. */
 static bool
@@ -64,7 +56,7 @@ wait_socket(const BridgeStore *store, short events, int64_t deadline)
 
 	for (;;)
 	{
-		int64_t		left = deadline - now_ms();
+		int64_t		left = deadline - bridge_clock_ms();
 
 		if (left <= 0)
 			return false;
@@ -74,7 +66,7 @@ wait_socket(const BridgeStore *store, short events, int64_t deadline)
 		{
 			stopping = true;
 			if (left > STOP_GRACE_MS)
-				deadline = now_ms() + STOP_GRACE_MS;
+				deadline = bridge_clock_ms() + STOP_GRACE_MS;
 		}
 	}
 }
@@ -150,7 +142,7 @@ take_answer(BridgeStore *store, int64_t deadline)
 PGresult *
 bridge_store_query(BridgeStore *store, const BridgeStatement *statement)
 {
-	int64_t		deadline = now_ms() + STATEMENT_TIMEOUT_MS;
+	int64_t		deadline = bridge_clock_ms() + STATEMENT_TIMEOUT_MS;
 
 	if (store->connection == NULL)
 		return NULL;
@@ -226,8 +218,32 @@ bridge_store_connect(BridgeStore *store)
 		return fail(store, "out of memory");
 	if (PQstatus(store->connection) == CONNECTION_BAD)
 		return fail_connection(store);
-	return finish_connect(store, now_ms() + CONNECT_TIMEOUT_MS) &&
+	return finish_connect(store, bridge_clock_ms() + CONNECT_TIMEOUT_MS) &&
 		begin_session(store);
+}
+
+void
+bridge_store_read_offset(const PGresult *answer, int row, int column,
+						 BridgeOffsets *offsets)
+{
+	int64_t		partition = -1;
+	int64_t		next = -1;
+
+	if (!bank_text_to_int64(PQgetvalue(answer, row, 0), &partition) ||
+		!bank_text_to_int64(PQgetvalue(answer, row, column), &next) ||
+		partition < 0 || partition >= BRIDGE_PARTITIONS_MAX)
+		return;
+	while (offsets->count <= partition)
+		offsets->next[offsets->count++] = -1;
+	offsets->next[partition] = next;
+}
+
+void
+bridge_store_advance(BridgeOffsets *offsets, const BridgeOffsets *reached)
+{
+	for (int i = 0; i < offsets->count; i++)
+		if (reached->next[i] > offsets->next[i])
+			offsets->next[i] = reached->next[i];
 }
 
 void

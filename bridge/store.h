@@ -15,6 +15,13 @@
 /* Partitions of one topic, at most. */
 #define BRIDGE_PARTITIONS_MAX 1024
 
+/* Where each partition goes on; -1 is the beginning. */
+typedef struct BridgeOffsets
+{
+	int			count;
+	int64_t		next[BRIDGE_PARTITIONS_MAX];
+} BridgeOffsets;
+
 /* What a role says once; texts live as long as the store. */
 typedef struct BridgeStoreSpec
 {
@@ -60,6 +67,17 @@ extern bool bridge_store_connect(BridgeStore *store);
  */
 extern PGresult *bridge_store_query(BridgeStore *store,
 									const BridgeStatement *statement);
+
+/*
+ * Reads a row that begins with a partition into offsets, its offset from the
+ * column.  A partition that no row speaks of keeps its beginning.
+ */
+extern void bridge_store_read_offset(const PGresult *answer, int row,
+									 int column, BridgeOffsets *offsets);
+
+/* Raises each offset to what was reached; none goes back. */
+extern void bridge_store_advance(BridgeOffsets *offsets,
+								 const BridgeOffsets *reached);
 
 /* Closes the connection; the generation stays. */
 extern void bridge_store_close(BridgeStore *store);

@@ -1,0 +1,216 @@
+/*
+ * The rows of bank_report.notification, as bank-bridge report writes them.
+ *
+ * Promises:  a row is committed before anything is sent, and only the process
+ *            whose insert made it may send the first attempt (invariant 11);
+ *            a result never overwrites a later attempt's.
+ * Locks:     the generation's row, shared; then rows of notification.
+ * Memory:    the arrays of a batch are kept for the next.
+ */
+#include "notification.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "array.h"
+#include "text.h"
+
+#define COLUMN_COUNT 8
+#define STORE_PARAMETERS (3 + COLUMN_COUNT + 2)
+#define RESULT_COLUMNS 5
+
+const char	bridge_notification_claim[] =
+	"INSERT INTO bank_report.consumer_generation AS g (generation) VALUES (1)"
+	" ON CONFLICT (singleton) DO UPDATE SET generation = g.generation + 1"
+	" RETURNING g.generation";
+
+static const char load_sql[] =
+	"SELECT o.partition, o.next_offset FROM bank_report.consumer_offset AS o"
+	" WHERE o.topic = $1 ORDER BY o.partition";
+
+static const char store_sql[] =
+	"WITH mine AS MATERIALIZED ("
+	" SELECT g.generation FROM bank_report.consumer_generation AS g"
+	" WHERE g.generation = $1::bigint FOR SHARE),"
+	" stored AS ("
+	" INSERT INTO bank_report.notification AS n (transfer_id, customer_id,"
+	" from_account, to_account, amount, currency, completed_at, state, attempts,"
+	" first_attempt_at, next_attempt_at)"
+	" SELECT u.transfer_id, u.customer_id, u.from_account, u.to_account,"
+	" u.amount, u.currency, u.completed_at,"
+	" CASE WHEN u.sent = 1 THEN 'sending' ELSE 'pending' END, u.sent,"
+	" CASE WHEN u.sent = 1 THEN clock_timestamp() END,"
+	" clock_timestamp() + u.sent * $3::bigint * interval '1 millisecond'"
+	" FROM unnest($4::uuid[], $5::uuid[], $6::uuid[], $7::uuid[], $8::bigint[],"
+	" $9::text[], $10::timestamptz[], $11::integer[]) AS u (transfer_id,"
+	" customer_id, from_account, to_account, amount, currency, completed_at, sent)"
+	" WHERE EXISTS (SELECT FROM mine)"
+	" ON CONFLICT (transfer_id) DO NOTHING"
+	" RETURNING n.transfer_id, n.attempts),"
+	" moved AS ("
+	" INSERT INTO bank_report.consumer_offset AS o (topic, partition, next_offset)"
+	" SELECT $2, u.* FROM unnest($12::integer[], $13::bigint[]) AS u"
+	" WHERE EXISTS (SELECT FROM mine)"
+	" ON CONFLICT (topic, partition) DO UPDATE"
+	" SET next_offset = excluded.next_offset"
+	" WHERE excluded.next_offset > o.next_offset)"
+	" SELECT s.transfer_id, s.attempts FROM mine LEFT JOIN stored AS s ON true";
+
+static const char finish_sql[] =
+	"UPDATE bank_report.notification AS n SET state = u.state,"
+	" next_attempt_at = CASE WHEN u.state = 'pending' THEN"
+	" clock_timestamp() + u.delay_ms * interval '1 millisecond' END,"
+	" delivered_at = CASE WHEN u.state = 'delivered' THEN clock_timestamp() END,"
+	" last_status = nullif(u.status, 0), last_error = nullif(u.error, '')"
+	" FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::integer[], $5::text[])"
+	" AS u (transfer_id, state, delay_ms, status, error)"
+	" WHERE n.transfer_id = u.transfer_id AND n.attempts = 1"
+	" AND n.state = 'sending'";
+
+static BridgeArray columns[COLUMN_COUNT];
+static BridgeArray partitions;
+static BridgeArray offsets;
+
+bool
+bridge_notification_load(BridgeStore *store, const char *topic,
+						 BridgeOffsets *loaded)
+{
+	const char *const values[] = {topic};
+	const BridgeStatement load = {load_sql, values, 1};
+	PGresult   *answer = bridge_store_query(store, &load);
+
+	loaded->count = 0;
+	if (answer == NULL)
+		return false;
+	for (int row = 0; row < PQntuples(answer); row++)
+		bridge_store_read_offset(answer, row, 1, loaded);
+	PQclear(answer);
+	return true;
+}
+
+static void
+add_item(const BridgeNotification *item)
+{
+	bridge_array_add(&columns[0], item->transfer.transfer_id);
+	bridge_array_add(&columns[1], item->transfer.customer_id);
+	bridge_array_add(&columns[2], item->transfer.from_account);
+	bridge_array_add(&columns[3], item->transfer.to_account);
+	bridge_array_add_int64(&columns[4], item->transfer.amount);
+	bridge_array_add(&columns[5], item->transfer.currency);
+	bridge_array_add(&columns[6], item->transfer.completed_at);
+	bridge_array_add_int64(&columns[7], item->wants_attempt ? 1 : 0);
+}
+
+static void
+add_offsets(const BridgeOffsets *reached)
+{
+	bridge_array_reset(&partitions);
+	bridge_array_reset(&offsets);
+	for (int i = 0; i < reached->count; i++)
+	{
+		if (reached->next[i] < 0)
+			continue;
+		bridge_array_add_int64(&partitions, i);
+		bridge_array_add_int64(&offsets, reached->next[i]);
+	}
+}
+
+/* A record may be there twice: the first of them is the one stored. */
+static void
+mark_ours(BridgeNotificationBatch *batch, const char *transfer_id)
+{
+	for (int i = 0; i < batch->count; i++)
+	{
+		if (strcmp(batch->items[i].transfer.transfer_id, transfer_id) != 0)
+			continue;
+		batch->items[i].is_ours = true;
+		return;
+	}
+}
+
+/* No row: fenced.  A row of nulls: nothing was new. */
+static BridgeEffect
+read_stored(BridgeNotificationBatch *batch, const PGresult *answer,
+			int64_t *stored)
+{
+	int			rows = PQntuples(answer);
+
+	if (rows == 0)
+		return BRIDGE_EFFECT_FENCED;
+	for (int row = 0; row < rows; row++)
+	{
+		if (PQgetisnull(answer, row, 0))
+			continue;
+		(*stored)++;
+		if (strcmp(PQgetvalue(answer, row, 1), "1") == 0)
+			mark_ours(batch, PQgetvalue(answer, row, 0));
+	}
+	return BRIDGE_EFFECT_STORED;
+}
+
+BridgeEffect
+bridge_notification_store(BridgeStore *store, BridgeNotificationBatch *batch,
+						  int64_t *stored)
+{
+	char		lease[24];
+	const char *values[STORE_PARAMETERS] = {store->generation, batch->topic,
+	lease};
+	const BridgeStatement statement = {store_sql, values, STORE_PARAMETERS};
+	BridgeEffect effect = BRIDGE_EFFECT_FAILED;
+	PGresult   *answer;
+
+	snprintf(lease, sizeof(lease), "%" PRId64, batch->lease_ms);
+	for (int i = 0; i < COLUMN_COUNT; i++)
+		bridge_array_reset(&columns[i]);
+	for (int i = 0; i < batch->count; i++)
+	{
+		batch->items[i].is_ours = false;
+		add_item(&batch->items[i]);
+	}
+	add_offsets(batch->offsets);
+	for (int i = 0; i < COLUMN_COUNT; i++)
+		values[3 + i] = bridge_array_finish(&columns[i]);
+	values[3 + COLUMN_COUNT] = bridge_array_finish(&partitions);
+	values[4 + COLUMN_COUNT] = bridge_array_finish(&offsets);
+
+	answer = bridge_store_query(store, &statement);
+	if (answer != NULL)
+		effect = read_stored(batch, answer, stored);
+	PQclear(answer);
+	return effect;
+}
+
+bool
+bridge_notification_finish(BridgeStore *store, const BridgeResult *results,
+						   int count)
+{
+	const char *values[RESULT_COLUMNS];
+	const BridgeStatement statement = {finish_sql, values, RESULT_COLUMNS};
+	PGresult   *answer;
+
+	for (int i = 0; i < RESULT_COLUMNS; i++)
+		bridge_array_reset(&columns[i]);
+	for (int i = 0; i < count; i++)
+	{
+		bridge_array_add(&columns[0], results[i].transfer_id);
+		bridge_array_add(&columns[1], results[i].state);
+		bridge_array_add_int64(&columns[2], results[i].delay_ms);
+		bridge_array_add_int64(&columns[3], results[i].status);
+		bridge_array_add_quoted(&columns[4], results[i].error);
+	}
+	for (int i = 0; i < RESULT_COLUMNS; i++)
+		values[i] = bridge_array_finish(&columns[i]);
+	answer = bridge_store_query(store, &statement);
+	PQclear(answer);
+	return answer != NULL;
+}
+
+void
+bridge_notification_free(void)
+{
+	for (int i = 0; i < COLUMN_COUNT; i++)
+		bridge_array_free(&columns[i]);
+	bridge_array_free(&partitions);
+	bridge_array_free(&offsets);
+}

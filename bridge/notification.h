@@ -1,0 +1,65 @@
+/*
+ * The rows of bank_report.notification that bank-bridge report writes, with
+ * its offsets and its generation.  Every later attempt is the retry's.
+ */
+#ifndef BRIDGE_NOTIFICATION_H
+#define BRIDGE_NOTIFICATION_H
+
+#include "bacen.h"
+#include "consumer.h"
+#include "record.h"
+#include "store.h"
+
+/* Takes the next generation: for BridgeStoreSpec. */
+extern const char bridge_notification_claim[];
+
+/* A transfer to be stored, and what became of it. */
+typedef struct BridgeNotification
+{
+	BridgeTransfer transfer;
+	bool		wants_attempt;	/* store it as being sent, under a lease */
+	bool		is_ours;		/* stored so, by this call: send it now */
+} BridgeNotification;
+
+typedef struct BridgeNotificationBatch
+{
+	BridgeNotification *items;
+	int			count;			/* may be 0: offsets alone */
+	const char *topic;
+	const BridgeOffsets *offsets;
+	int64_t		lease_ms;
+} BridgeNotificationBatch;
+
+/* How the first attempt ended. */
+typedef struct BridgeResult
+{
+	char		transfer_id[BANK_UUID_SIZE];
+	const char *state;			/* delivered, pending or dead */
+	int64_t		delay_ms;		/* until the next attempt, where pending */
+	int			status;			/* of HTTP; 0: no answer */
+	char		error[BANK_BACEN_ERROR_SIZE];	/* empty: none */
+} BridgeResult;
+
+/* Reads the offset of every partition; false where the store failed. */
+extern bool bridge_notification_load(BridgeStore *store, const char *topic,
+									 BridgeOffsets *offsets);
+
+/*
+ * Stores the rows that do not exist and moves the offsets, in one
+ * transaction.  Sets is_ours of each item, and adds to *stored.
+ */
+extern BridgeEffect bridge_notification_store(BridgeStore *store,
+											  BridgeNotificationBatch *batch,
+											  int64_t *stored);
+
+/*
+ * Stores results, each only where the row still awaits it.  False where the
+ * store failed: they may be stored again.
+ */
+extern bool bridge_notification_finish(BridgeStore *store,
+									   const BridgeResult *results, int count);
+
+/* Frees what stays between batches. */
+extern void bridge_notification_free(void);
+
+#endif
