@@ -58,7 +58,8 @@ as_server() {
     ( cd "$RUN" && exec env -i PATH="$PATH" HOME="$RUN" LANG=C.UTF-8 $AS_SERVER "$@" )
 }
 
-# Prints "pid starttime boot" of a live process.
+# Prints "pid starttime boot" of a process, also of one that has ended and
+# waits to be collected.
 identity() {
     identity_pid=$1
     identity_stat=$(cat "/proc/$1/stat" 2>/dev/null) || return 1
@@ -66,14 +67,19 @@ identity() {
     # and, 19 further on, the start time.
     # shellcheck disable=SC2086
     set -- ${identity_stat##*) }
-    [ "$1" != Z ] || return 1
     echo "$identity_pid ${20} $(cat /proc/sys/kernel/random/boot_id)"
+}
+
+# True while the process of a part is there at all.
+part_lingers() {
+    part_known=$(cat "$RUN/pid/$1" 2>/dev/null) || return 1
+    [ "$(identity "${part_known%% *}")" = "$part_known" ]
 }
 
 # Prints the id of a running part; fails where it does not run.
 part_pid() {
-    part_known=$(cat "$RUN/pid/$1" 2>/dev/null) || return 1
-    [ "$(identity "${part_known%% *}")" = "$part_known" ] || return 1
+    part_lingers "$1" || return 1
+    ! grep -q '^State:.Z' "/proc/${part_known%% *}/status" 2>/dev/null || return 1
     echo "${part_known%% *}"
 }
 

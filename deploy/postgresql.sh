@@ -81,13 +81,15 @@ server_answers() {
     as_server "$BIN/pg_isready" -q -h "$SOCKET_FOLDER" -p "$PORT_POSTGRESQL" -U postgres -d postgres
 }
 
-# A server killed a moment ago may leave children that still end.
-server_answers_or_restarts() {
-    if ! part_runs postgresql && tail -n 5 "$RUN/log/postgresql.log" |
-        grep -q 'shared memory block.*in use'; then
-        start_server
-    fi
-    server_answers
+# The processes of a killed server end a moment after it, and hold its memory
+# until then.
+wait_for_leftovers() {
+    leftover_deadline=$(($(now) + 30))
+    while readlink /proc/[0-9]*/cwd 2>/dev/null | grep -qxF "$DATA" ||
+        part_lingers postgresql; do
+        [ "$(now)" -lt "$leftover_deadline" ] || fail "a process still works in $DATA"
+        sleep 0.1
+    done
 }
 
 start_server() {
@@ -107,8 +109,9 @@ make_objects() {
 postgresql_up() {
     ! part_runs postgresql || return 0
     [ -d "$DATA" ] || init_cluster
+    wait_for_leftovers
     cluster_settings | own_file "$DATA/stack.conf"
     cluster_access | own_file "$DATA/pg_hba.conf"
     start_server
-    wait_for postgresql 120 server_answers_or_restarts
+    wait_for postgresql 120 server_answers
 }
