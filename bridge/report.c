@@ -1,14 +1,372 @@
 /*
- * The role report.
+ * The role report: records of bank.transfers to bank_report.notification, and
+ * one attempt each to tell BACEN.
+ *
+ * A row is committed with the offset before anything is sent, as being sent
+ * and under a lease; whatever happens to this process, the retry takes over
+ * at its end.  Where no attempt is free a row is stored for the retry at
+ * once, so that a slow BACEN never slows storing.
+ *
+ * Promises:  invariant 11; nothing is acknowledged that was not stored.
+ * Memory:    one batch of BATCH_MAX records, bacen.parallel attempts and
+ *            their results.
+ * Not here:  every attempt after the first (bank_report.retry).
  */
 #include "role.h"
 
+#include <poll.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "consumer.h"
+#include "contract.h"
 #include "log.h"
+#include "metrics.h"
+#include "notification.h"
+#include "sending.h"
+
+#define BATCH_MAX 500
+#define GROUP "bank-bridge.report"
+#define IDLE_WAIT_MS 250
+#define RETRY_MIN_MS 100
+#define RETRY_MAX_MS 5000
+#define STOP_GRACE_MS 3000
+
+typedef struct Report
+{
+	BridgeConsumerSpec spec;
+	BridgeStore store;
+	BridgeConsumer *consumer;	/* NULL: not begun */
+	BridgeOffsets offsets;		/* stored */
+	BridgeSending *sending;
+	int64_t		timeout_ms;
+	int			wake_fd;		/* readable with records or at the stop */
+	int			begin_wait_ms;
+	BridgeNotification batch[BATCH_MAX];
+	int			count;			/* notifications in the batch */
+	bool		full;			/* more records may wait */
+	bool		ends_badly;		/* a record after it was not understood */
+	BridgeOffsets reached;		/* after the batch */
+	BridgeResult results[BRIDGE_SENDING_MAX];
+	int			result_count;	/* not yet stored */
+} Report;
+
+static void
+say_unhealthy(const char *reason)
+{
+	bridge_health_set(BRIDGE_ROLE_REPORT, false, reason);
+}
+
+/* Back to the state before bridge_consumer_open. */
+static void
+leave(Report *report)
+{
+	bridge_consumer_close(report->consumer);
+	report->consumer = NULL;
+	if (report->wake_fd >= 0)
+		close(report->wake_fd);
+	report->wake_fd = -1;
+}
+
+static void
+note_store_failure(Report *report)
+{
+	bridge_metrics_add(BRIDGE_METRIC_REPORT_DATABASE_ERRORS, 1);
+	bridge_log(BRIDGE_LOG_WARNING, "report database failed", "reason=%s",
+			   report->store.error);
+	say_unhealthy("the report database does not answer");
+	leave(report);
+}
+
+static bool
+watch(int wake_fd, int fd)
+{
+	struct epoll_event event = {.events = EPOLLIN,.data.fd = fd};
+
+	return epoll_ctl(wake_fd, EPOLL_CTL_ADD, fd, &event) == 0;
+}
+
+/* One descriptor for both: the pool of attempts waits on one beside its own. */
+static bool
+watch_events(Report *report)
+{
+	report->wake_fd = epoll_create1(EPOLL_CLOEXEC);
+	return report->wake_fd >= 0 &&
+		watch(report->wake_fd, bridge_consumer_fd(report->consumer)) &&
+		watch(report->wake_fd, bridge_stop_fd());
+}
+
+/* Connects, and opens the topic where the database says. */
+static int
+begin(Report *report)
+{
+	BridgeConsumerState state;
+
+	if (!bridge_store_connect(&report->store) ||
+		!bridge_notification_load(&report->store, report->spec.topic,
+								  &report->offsets))
+	{
+		note_store_failure(report);
+		return BRIDGE_EXIT_OK;
+	}
+	state = bridge_consumer_open(&report->spec, &report->offsets,
+								 &report->consumer);
+	if (state == BRIDGE_CONSUMER_FAILED)
+		return BRIDGE_EXIT_KAFKA;
+	if (state != BRIDGE_CONSUMER_READY)
+	{
+		say_unhealthy("kafka or its topic bank.transfers is not there");
+		return BRIDGE_EXIT_OK;
+	}
+	if (!watch_events(report))
+		return BRIDGE_EXIT_FAILED;
+	report->reached = report->offsets;
+	report->begin_wait_ms = RETRY_MIN_MS;
+	report->full = false;
+	bridge_log(BRIDGE_LOG_INFO, "reading", "topic=%s partitions=%d generation=%s",
+			   report->spec.topic, report->offsets.count,
+			   report->store.generation);
+	return BRIDGE_EXIT_OK;
+}
+
+static bool
+add_record(Report *report, const rd_kafka_message_t *message)
+{
+	BridgeNotification *item = &report->batch[report->count];
+	BridgeProblem problem;
+
+	if (!bridge_consumer_check_type(message, BANK_EVENT_TRANSFER_COMPLETED,
+									&problem) ||
+		!bridge_record_transfer(message->payload, message->len, &item->transfer,
+								&problem))
+	{
+		bridge_consumer_log_problem(message, &problem);
+		return false;
+	}
+	report->reached.next[message->partition] = message->offset + 1;
+	if (bridge_record_is_notified(&item->transfer))
+		report->count++;
+	return true;
+}
+
+/* Takes what has arrived into the batch, up to what is not understood. */
+static BridgeConsumerState
+fill_batch(Report *report, int *taken)
+{
+	rd_kafka_message_t *messages[BATCH_MAX];
+	BridgeConsumerState state;
+
+	*taken = 0;
+	report->count = 0;
+	report->ends_badly = false;
+	state = bridge_consumer_take(report->consumer, messages, BATCH_MAX, taken);
+	for (int i = 0; i < *taken; i++)
+	{
+		if (state != BRIDGE_CONSUMER_FAILED && !report->ends_badly)
+			report->ends_badly = !add_record(report, messages[i]);
+		rd_kafka_message_destroy(messages[i]);
+	}
+	bridge_metrics_add(BRIDGE_METRIC_REPORT_RECORDS, *taken);
+	report->full = *taken == BATCH_MAX;
+	return state;
+}
+
+/* Results that are not stored yet still take the place of their attempts. */
+static void
+choose_attempts(Report *report)
+{
+	int			room = bridge_sending_room(report->sending) -
+		report->result_count;
+
+	if (bridge_stop_requested())
+		room = 0;
+	for (int i = 0; i < report->count; i++)
+		report->batch[i].wants_attempt = room-- > 0;
+}
+
+/*
+ * Sends what this process has stored as being sent.  Where storing took so
+ * long that the lease might end before the answer, the retry sends instead.
+ */
+static void
+send_ours(Report *report, int64_t stored_since_ms)
+{
+	int			sent = 0;
+
+	if (bridge_clock_ms() - stored_since_ms > report->timeout_ms)
+		return;
+	for (int i = 0; i < report->count; i++)
+	{
+		const BridgeNotification *item = &report->batch[i];
+
+		if (item->is_ours &&
+			bridge_sending_begin(report->sending, &item->transfer))
+			sent++;
+	}
+	bridge_metrics_add(BRIDGE_METRIC_REPORT_SENT, sent);
+}
+
+static int
+store_batch(Report *report)
+{
+	BridgeNotificationBatch batch = {report->batch, report->count,
+		report->spec.topic, &report->reached,
+	2 * report->timeout_ms};
+	int64_t		since_ms = bridge_clock_ms();
+	int64_t		stored = 0;
+	BridgeEffect effect;
+
+	choose_attempts(report);
+	effect = bridge_notification_store(&report->store, &batch, &stored);
+	if (effect == BRIDGE_EFFECT_FENCED)
+	{
+		bridge_log(BRIDGE_LOG_ERROR, "another process has taken over",
+				   "generation=%s", report->store.generation);
+		return BRIDGE_EXIT_FENCED;
+	}
+	if (effect == BRIDGE_EFFECT_FAILED)
+	{
+		note_store_failure(report);
+		return BRIDGE_EXIT_OK;
+	}
+	bridge_store_advance(&report->offsets, &report->reached);
+	bridge_metrics_add(BRIDGE_METRIC_REPORT_STORED, stored);
+	send_ours(report, since_ms);
+	return BRIDGE_EXIT_OK;
+}
+
+static void
+count_result(const BridgeResult *result)
+{
+	if (result->state[0] == 'd' && result->state[2] == 'l')
+		bridge_metrics_add(BRIDGE_METRIC_REPORT_DELIVERED, 1);
+	else if (result->state[0] == 'd')
+		bridge_metrics_add(BRIDGE_METRIC_REPORT_REFUSED, 1);
+	else
+		bridge_metrics_add(BRIDGE_METRIC_REPORT_DEFERRED, 1);
+}
+
+/* Stores what has ended; what cannot be stored now is kept for later. */
+static void
+store_results(Report *report)
+{
+	while (report->result_count < BRIDGE_SENDING_MAX &&
+		   bridge_sending_take(report->sending,
+							   &report->results[report->result_count]))
+		count_result(&report->results[report->result_count++]);
+	if (report->result_count == 0 || report->store.connection == NULL)
+		return;
+	if (bridge_notification_finish(&report->store, report->results,
+								   report->result_count))
+		report->result_count = 0;
+	else
+		note_store_failure(report);
+}
+
+static void
+say_state(Report *report, BridgeConsumerState state)
+{
+	if (report->consumer == NULL)
+		return;
+	bridge_metrics_set(BRIDGE_METRIC_REPORT_LAG_RECORDS,
+					   bridge_consumer_lag(report->consumer, &report->offsets));
+	bridge_consumer_commit(report->consumer, &report->offsets);
+	if (state == BRIDGE_CONSUMER_UNREACHABLE)
+		say_unhealthy("kafka does not answer");
+	else
+		bridge_health_set(BRIDGE_ROLE_REPORT, true, "");
+}
+
+/* One batch, from Kafka to the first attempts, and what has ended since. */
+static int
+step(Report *report)
+{
+	BridgeConsumerState state;
+	int			taken;
+	int			code = BRIDGE_EXIT_OK;
+
+	bridge_sending_wait(report->sending, report->wake_fd,
+						report->full ? 0 : IDLE_WAIT_MS);
+	state = fill_batch(report, &taken);
+	if (state == BRIDGE_CONSUMER_FAILED)
+		return BRIDGE_EXIT_KAFKA;
+	if (taken > 0)
+		code = store_batch(report);
+	if (code != BRIDGE_EXIT_OK)
+		return code;
+	if (report->ends_badly)
+		return BRIDGE_EXIT_KAFKA;
+	store_results(report);
+	say_state(report, state);
+	if (state == BRIDGE_CONSUMER_GROWN)
+		leave(report);
+	return code;
+}
+
+/* Begins again and again, each time after a longer wait, until it works. */
+static int
+run(Report *report)
+{
+	int			code = BRIDGE_EXIT_OK;
+
+	while (code == BRIDGE_EXIT_OK && !bridge_stop_requested())
+	{
+		if (report->consumer == NULL)
+			code = begin(report);
+		else
+			code = step(report);
+		if (code == BRIDGE_EXIT_OK && report->consumer == NULL)
+		{
+			bridge_sending_wait(report->sending, bridge_stop_fd(),
+								report->begin_wait_ms);
+			report->begin_wait_ms *= 2;
+			if (report->begin_wait_ms > RETRY_MAX_MS)
+				report->begin_wait_ms = RETRY_MAX_MS;
+		}
+	}
+	return code;
+}
+
+/* Gives attempts under way a short while; the lease covers the others. */
+static void
+drain(Report *report)
+{
+	int64_t		deadline = bridge_clock_ms() + STOP_GRACE_MS;
+
+	while (bridge_sending_count(report->sending) > 0 &&
+		   bridge_clock_ms() < deadline)
+	{
+		bridge_sending_wait(report->sending, -1, IDLE_WAIT_MS);
+		store_results(report);
+	}
+	store_results(report);
+}
 
 int
 bridge_report_run(const BridgeConfig *config)
 {
-	(void) config;
-	bridge_log(BRIDGE_LOG_ERROR, "role is not built in", NULL);
-	return BRIDGE_EXIT_CONFIG;
+	static Report report;
+	int			code;
+
+	if (!bridge_config_require(config, "report.dsn") ||
+		!bridge_config_require(config, "bacen.url"))
+		return BRIDGE_EXIT_CONFIG;
+	report.spec = (BridgeConsumerSpec){config, BANK_TOPIC_TRANSFERS, GROUP};
+	report.store.spec = (BridgeStoreSpec){config->report_dsn,
+		"bank-bridge report", bridge_notification_claim};
+	report.timeout_ms = config->bacen_timeout_ms;
+	report.begin_wait_ms = RETRY_MIN_MS;
+	report.wake_fd = -1;
+	report.sending = bridge_sending_create(config);
+	if (report.sending == NULL)
+		return BRIDGE_EXIT_FAILED;
+	say_unhealthy("starting");
+	code = run(&report);
+	drain(&report);
+	leave(&report);
+	bridge_sending_destroy(report.sending);
+	bridge_store_close(&report.store);
+	bridge_notification_free();
+	return code;
 }
