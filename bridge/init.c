@@ -1,9 +1,165 @@
+/*
+ * bank-bridge init: what the roles need, made where it is absent.
+ *
+ * Not here: the extension itself, its roles' passwords, the databases.
+ */
 #include "init.h"
+
+#include <libpq-fe.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "catalog.h"
+#include "contract.h"
+#include "database.h"
+#include "kafka.h"
+#include "log.h"
+#include "position.h"
 #include "role.h"
+
+#define TOPICS_TIMEOUT_MS 30000
+
+static int
+run_statement(PGconn *conn, const char *statement, const char *value)
+{
+	PGresult   *result = bridge_database_query(conn, statement, &value,
+											   value != NULL ? 1 : 0);
+
+	PQclear(result);
+	return result != NULL ? BRIDGE_EXIT_OK : BRIDGE_EXIT_FAILED;
+}
+
+/* Connects and looks for the extension; *conn is NULL unless OK. */
+static int
+open_database(const char *dsn, PGconn **conn)
+{
+	int			code;
+
+	*conn = bridge_database_connect(dsn, BRIDGE_DATABASE_SQL);
+	if (*conn == NULL)
+		return BRIDGE_EXIT_FAILED;
+	code = bridge_catalog_check_extension(*conn);
+	if (code != BRIDGE_EXIT_OK)
+	{
+		PQfinish(*conn);
+		*conn = NULL;
+	}
+	return code;
+}
+
+static int
+prepare_search(const BridgeConfig *config)
+{
+	PGconn	   *conn;
+	int			code = open_database(config->init_search_dsn, &conn);
+
+	if (code != BRIDGE_EXIT_OK)
+		return code;
+	code = run_statement(conn, "SELECT bank_ledger.init('search', $1)",
+						 config->site_name);
+	PQfinish(conn);
+	return code;
+}
+
+static int
+make_slot(PGconn *conn)
+{
+	PGresult   *result =
+	bridge_database_query(conn,
+						  "SELECT 1 FROM pg_catalog.pg_replication_slots "
+						  "WHERE slot_name OPERATOR(pg_catalog.=) '" BANK_SLOT "'",
+						  NULL, 0);
+	bool		exists;
+
+	if (result == NULL)
+		return BRIDGE_EXIT_FAILED;
+	exists = PQntuples(result) > 0;
+	PQclear(result);
+	bridge_log(BRIDGE_LOG_INFO, "slot", "slot=%s result=%s", BANK_SLOT,
+			   exists ? "kept" : "created");
+	if (exists)
+		return BRIDGE_EXIT_OK;
+	return run_statement(conn,
+						 "SELECT pg_catalog.pg_create_logical_replication_slot('"
+						 BANK_SLOT "', 'pgoutput')", NULL);
+}
+
+static int
+prepare_ledger(const BridgeConfig *config, PGconn *conn)
+{
+	int			code = run_statement(conn,
+									 "SELECT bank_ledger.init('ledger', $1)",
+									 config->site_name);
+
+	if (code == BRIDGE_EXIT_OK)
+		code = run_statement(conn, "SELECT bank_ledger.publish()", NULL);
+	if (code == BRIDGE_EXIT_OK)
+		code = make_slot(conn);
+	return code;
+}
+
+/*
+ * A record that exists is kept, also where the slot is new: publish then
+ * sees that WAL may have been lost in between, and says so.
+ */
+static int
+make_position(const BridgeConfig *config, PGconn *conn)
+{
+	BridgePosition position;
+	BridgeCatalog catalog;
+	int			code;
+
+	switch (bridge_position_read(config, &position))
+	{
+		case BRIDGE_POSITION_FOUND:
+			return BRIDGE_EXIT_OK;
+		case BRIDGE_POSITION_UNKNOWN:
+			return BRIDGE_EXIT_KAFKA;
+		case BRIDGE_POSITION_NONE:
+			break;
+	}
+	code = bridge_catalog_read(conn, &catalog);
+	if (code != BRIDGE_EXIT_OK)
+		return code;
+	position = (BridgePosition) {
+		.lsn = catalog.confirmed_lsn,.epoch = catalog.epoch,
+		.system_identifier = catalog.system_identifier,
+		.timeline = catalog.timeline
+	};
+	return bridge_position_write(config, &position) ? BRIDGE_EXIT_OK :
+		BRIDGE_EXIT_KAFKA;
+}
+
+static int
+prepare_kafka(const BridgeConfig *config, PGconn *conn)
+{
+	if (!bridge_kafka_create_topics(config, TOPICS_TIMEOUT_MS))
+		return BRIDGE_EXIT_KAFKA;
+	return make_position(config, conn);
+}
 
 int
 bridge_init_run(const BridgeConfig *config)
 {
-	(void) config;
-	return BRIDGE_EXIT_CONFIG;
+	PGconn	   *ledger;
+	int			code;
+
+	if (!bridge_config_require(config, "init.ledger_dsn") ||
+		!bridge_config_require(config, "init.search_dsn") ||
+		!bridge_config_require(config, "kafka.bootstrap.servers"))
+		return BRIDGE_EXIT_CONFIG;
+	bridge_log_role("init");
+	code = prepare_search(config);
+	if (code != BRIDGE_EXIT_OK)
+		return code;
+	code = open_database(config->init_ledger_dsn, &ledger);
+	if (code != BRIDGE_EXIT_OK)
+		return code;
+	code = prepare_ledger(config, ledger);
+	if (code == BRIDGE_EXIT_OK)
+		code = prepare_kafka(config, ledger);
+	PQfinish(ledger);
+	if (code == BRIDGE_EXIT_OK)
+		bridge_log(BRIDGE_LOG_INFO, "ready", "site=%s", config->site_name);
+	return code;
 }

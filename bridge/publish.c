@@ -1,14 +1,414 @@
 /*
- * The role publish.
+ * The role publish: WAL to Kafka.
+ *
+ * One thread waits for the replication socket, the producer, the heartbeat's
+ * answer and the stop at once.
+ *
+ * Promises: an LSN is confirmed only after the broker has acknowledged every
+ * record before it, and the position record that says so [9, 12].  PostgreSQL
+ * and Kafka may come and go; neither ends the role.
+ * Not here: what a session requires before it begins (session.c).
  */
 #include "role.h"
 
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
 #include "log.h"
+#include "metrics.h"
+#include "session.h"
+
+#define RECORD_INTERVAL_MS 1000
+#define STATUS_INTERVAL_MS 10000
+#define TICK_MS 1000
+#define STALL_UNHEALTHY_MS 5000
+#define STALL_MS 60000
+#define DRAIN_MS 7000
+#define BACKOFF_MAX_MS 10000
+#define BACKOFF_FIRST_MS 250
+
+/* Acknowledgements are served at least once in so many frames. */
+#define FRAME_BATCH 256
+
+static const char heartbeat_query[] =
+"SELECT bank_ledger.beat(),"
+" pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_lsn(), confirmed_flush_lsn),"
+" coalesce(safe_wal_size, -1) "
+"FROM pg_catalog.pg_replication_slots "
+"WHERE slot_name OPERATOR(pg_catalog.=) '" BANK_SLOT "'";
+
+typedef struct Publisher
+{
+	const BridgeConfig *config;
+	BridgeProducer producer;
+	BridgeSession session;
+	bool		reply_due;		/* the server asks for feedback */
+	bool		beating;		/* a heartbeat's answer is awaited */
+	int64_t		status_at;
+	int64_t		beat_at;
+	int64_t		record_at;
+	int			backoff_ms;
+} Publisher;
+
+/* Everything before it has reached Kafka. */
+static uint64_t
+safe_lsn(const Publisher *publisher)
+{
+	const BridgeInflight *inflight = &publisher->producer.inflight;
+	uint64_t	lsn = inflight->safe_lsn;
+
+	if (bridge_inflight_empty(inflight) && publisher->session.idle_lsn > lsn)
+		lsn = publisher->session.idle_lsn;
+	return lsn;
+}
+
+/* Sends the position record where there is something new to confirm. */
+static bool
+record_position(Publisher *publisher, int64_t now)
+{
+	BridgePosition position;
+	uint64_t	lsn = safe_lsn(publisher);
+
+	if (publisher->producer.recording_lsn != 0 || now < publisher->record_at ||
+		lsn <= publisher->session.confirmed_lsn)
+		return true;
+	publisher->record_at = now + RECORD_INTERVAL_MS;
+	bridge_session_position(&publisher->session, lsn, &position);
+	return bridge_producer_record(&publisher->producer, &position);
+}
+
+static bool
+send_status(Publisher *publisher, int64_t now)
+{
+	BridgeSession *session = &publisher->session;
+	int64_t		interval = session->catalog.sender_timeout_ms / 3;
+	bool		moved = publisher->producer.recorded_lsn > session->confirmed_lsn;
+
+	if (interval == 0 || interval > STATUS_INTERVAL_MS)
+		interval = STATUS_INTERVAL_MS;
+	if (!moved && !publisher->reply_due && now < publisher->status_at)
+		return true;
+	if (moved)
+		session->confirmed_lsn = publisher->producer.recorded_lsn;
+	publisher->status_at = now + interval;
+	publisher->reply_due = false;
+	bridge_metrics_set(BRIDGE_METRIC_PUBLISH_CONFIRMED_LSN,
+					   (int64_t) session->confirmed_lsn);
+	return bridge_wal_confirm(&session->wal, session->confirmed_lsn);
+}
+
+static bool
+take_heartbeat(Publisher *publisher)
+{
+	PGconn	   *sql = publisher->session.sql;
+	PGresult   *result;
+
+	if (PQconsumeInput(sql) == 0)
+		return false;
+	while (PQisBusy(sql) == 0 && (result = PQgetResult(sql)) != NULL)
+	{
+		if (PQresultStatus(result) != PGRES_TUPLES_OK)
+			bridge_log(BRIDGE_LOG_WARNING, "heartbeat failed", "error=%s",
+					   PQresultErrorMessage(result));
+		else if (PQntuples(result) == 1)
+		{
+			bridge_metrics_set(BRIDGE_METRIC_PUBLISH_LAG_BYTES,
+							   strtoll(PQgetvalue(result, 0, 1), NULL, 10));
+			bridge_metrics_set(BRIDGE_METRIC_PUBLISH_SAFE_WAL_BYTES,
+							   strtoll(PQgetvalue(result, 0, 2), NULL, 10));
+		}
+		PQclear(result);
+	}
+	publisher->beating = PQisBusy(sql) == 1;
+	return true;
+}
+
+static bool
+send_heartbeat(Publisher *publisher, int64_t now)
+{
+	if (publisher->beating || now < publisher->beat_at)
+		return true;
+	publisher->beat_at = now + publisher->config->publish_heartbeat_s * 1000;
+	publisher->beating = true;
+	return PQsendQuery(publisher->session.sql, heartbeat_query) == 1;
+}
+
+static bool
+is_stalled(const Publisher *publisher, int64_t limit_ms)
+{
+	return bridge_producer_is_waiting(&publisher->producer) &&
+		bridge_clock_ms() - publisher->producer.progress_at > limit_ms;
+}
+
+static void
+tell_health(const Publisher *publisher)
+{
+	if (is_stalled(publisher, STALL_UNHEALTHY_MS))
+		bridge_health_set(BRIDGE_ROLE_PUBLISH, false,
+						  "kafka does not acknowledge");
+	else
+		bridge_health_set(BRIDGE_ROLE_PUBLISH, true, "streaming");
+}
+
+/* Until something arrives; with frames at hand only a look. */
+static void
+wait_for_event(Publisher *publisher, bool at_hand)
+{
+	BridgeSession *session = &publisher->session;
+	short		wal_events = session->wal.unsent ? POLLOUT : 0;
+	struct pollfd fds[] = {
+		{.fd = bridge_stop_fd(),.events = POLLIN},
+		{.fd = bridge_producer_fd(&publisher->producer),.events = POLLIN},
+		{.fd = PQsocket(session->wal.conn),.events = wal_events},
+		{.fd = PQsocket(session->sql),.events = POLLIN},
+	};
+
+	if (bridge_producer_has_room(&publisher->producer))
+		fds[2].events |= POLLIN;
+	if (fds[2].events == 0)
+		fds[2].fd = -1;
+	poll(fds, 4, at_hand ? 0 : TICK_MS / 4);
+}
+
+/* Takes frames while there is room; *at_hand: it stopped before the last. */
+static int
+take_frames(Publisher *publisher, bool *at_hand)
+{
+	BridgeSession *session = &publisher->session;
+	BridgeWalFrame frame;
+	BridgeExit	code = BRIDGE_EXIT_OK;
+
+	*at_hand = false;
+	for (int i = 0; i < FRAME_BATCH; i++)
+	{
+		BridgeWalRead read;
+
+		if (!bridge_producer_has_room(&publisher->producer))
+			return BRIDGE_EXIT_OK;
+		read = bridge_wal_read(&session->wal, &frame);
+		if (read == BRIDGE_WAL_NOTHING)
+			return BRIDGE_EXIT_OK;
+		if (read == BRIDGE_WAL_CLOSED)
+			return BRIDGE_SESSION_RETRY;
+		if (frame.data != NULL)
+			code = bridge_stream_take(&session->stream, frame.data,
+									  frame.length, frame.lsn);
+		else
+			session->idle_lsn = frame.lsn;
+		publisher->reply_due = publisher->reply_due || frame.reply_requested;
+		bridge_wal_release(&frame);
+		if (code != BRIDGE_EXIT_OK)
+			return code;
+	}
+	*at_hand = true;
+	return BRIDGE_EXIT_OK;
+}
+
+/* What is due by time; false where a connection is gone. */
+static bool
+do_due(Publisher *publisher)
+{
+	int64_t		now = bridge_clock_ms();
+
+	return record_position(publisher, now) && send_status(publisher, now) &&
+		send_heartbeat(publisher, now);
+}
+
+/* One turn of the loop: OK to go on, or the code to leave the session with. */
+static int
+turn(Publisher *publisher)
+{
+	BridgeSession *session = &publisher->session;
+	bool		at_hand;
+	int			code;
+
+	bridge_producer_serve(&publisher->producer);
+	if (publisher->producer.failed)
+		return BRIDGE_EXIT_KAFKA;
+	code = take_frames(publisher, &at_hand);
+	if (code != BRIDGE_EXIT_OK)
+		return code;
+	if (!do_due(publisher))
+		return publisher->producer.failed ? BRIDGE_EXIT_KAFKA :
+			BRIDGE_SESSION_RETRY;
+	wait_for_event(publisher, at_hand);
+	if (session->wal.unsent && !bridge_wal_flush(&session->wal))
+		return BRIDGE_SESSION_RETRY;
+	if (bridge_producer_has_room(&publisher->producer) &&
+		!bridge_wal_consume(&session->wal))
+		return BRIDGE_SESSION_RETRY;
+	if (!take_heartbeat(publisher))
+	{
+		bridge_log(BRIDGE_LOG_WARNING, "connection for heartbeats lost",
+				   "error=%s", PQerrorMessage(session->sql));
+		return BRIDGE_SESSION_RETRY;
+	}
+	return BRIDGE_EXIT_OK;
+}
+
+static int
+stream_until_end(Publisher *publisher)
+{
+	int64_t		health_at = 0;
+	int			code = BRIDGE_EXIT_OK;
+
+	publisher->beating = false;
+	publisher->beat_at = 0;
+	publisher->status_at = 0;
+	while (code == BRIDGE_EXIT_OK && !bridge_stop_requested())
+	{
+		int64_t		now = bridge_clock_ms();
+
+		code = turn(publisher);
+		if (now >= health_at)
+		{
+			tell_health(publisher);
+			health_at = now + TICK_MS;
+		}
+		if (code == BRIDGE_EXIT_OK && is_stalled(publisher, STALL_MS))
+			code = BRIDGE_SESSION_STALLED;
+	}
+	return code;
+}
+
+/* Waits, serving acknowledgements, for milliseconds or until done says so. */
+static void
+serve_until(Publisher *publisher, int64_t milliseconds,
+			bool (*done) (const Publisher *publisher))
+{
+	int64_t		deadline = bridge_clock_ms() + milliseconds;
+	struct pollfd fd = {
+		.fd = bridge_producer_fd(&publisher->producer),.events = POLLIN
+	};
+
+	while (!done(publisher) && !publisher->producer.failed &&
+		   bridge_clock_ms() < deadline)
+	{
+		poll(&fd, 1, 50);
+		bridge_producer_serve(&publisher->producer);
+	}
+}
+
+static bool
+is_acknowledged(const Publisher *publisher)
+{
+	return !bridge_producer_is_waiting(&publisher->producer);
+}
+
+static bool
+is_stopped(const Publisher *publisher)
+{
+	(void) publisher;
+	return bridge_stop_requested();
+}
+
+static bool
+is_moving(const Publisher *publisher)
+{
+	return bridge_stop_requested() || !is_stalled(publisher, STALL_MS);
+}
+
+/* What was read is sent and confirmed; what is not is read again later. */
+static void
+drain(Publisher *publisher)
+{
+	int64_t		deadline = bridge_clock_ms() + DRAIN_MS;
+	BridgeSession *session = &publisher->session;
+
+	serve_until(publisher, DRAIN_MS, is_acknowledged);
+	publisher->record_at = 0;
+	if (session->wal.conn == NULL || publisher->producer.failed ||
+		!record_position(publisher, 0))
+		return;
+	serve_until(publisher, deadline - bridge_clock_ms() + 500, is_acknowledged);
+	publisher->reply_due = true;
+	if (send_status(publisher, bridge_clock_ms()))
+		bridge_wal_end(&session->wal);
+	bridge_log(BRIDGE_LOG_INFO, "drained", "in_flight=%llu",
+			   (unsigned long long) publisher->producer.inflight.records);
+}
+
+/*
+ * A broker that stays silent: the connection is given up, since a server
+ * cannot shut down while data it sent is not confirmed.
+ */
+static void
+wait_for_kafka(Publisher *publisher)
+{
+	bridge_log(BRIDGE_LOG_WARNING, "kafka makes no progress",
+			   "in_flight=%llu", (unsigned long long)
+			   publisher->producer.inflight.records);
+	bridge_health_set(BRIDGE_ROLE_PUBLISH, false, "waiting for kafka");
+	while (!is_moving(publisher) && !publisher->producer.failed)
+		serve_until(publisher, TICK_MS, is_moving);
+}
+
+static void
+back_off(Publisher *publisher)
+{
+	serve_until(publisher, publisher->backoff_ms, is_stopped);
+	publisher->backoff_ms *= 2;
+	if (publisher->backoff_ms > BACKOFF_MAX_MS)
+		publisher->backoff_ms = BACKOFF_MAX_MS;
+}
+
+/* One session; OK, RETRY and STALLED let another one follow. */
+static int
+run_session(Publisher *publisher)
+{
+	int			code = bridge_session_open(&publisher->session);
+
+	if (code == BRIDGE_EXIT_OK)
+	{
+		publisher->backoff_ms = BACKOFF_FIRST_MS;
+		code = stream_until_end(publisher);
+	}
+	if (bridge_stop_requested() && code == BRIDGE_EXIT_OK)
+		drain(publisher);
+	bridge_session_close(&publisher->session);
+	if (publisher->producer.failed)
+		return BRIDGE_EXIT_KAFKA;
+	return code;
+}
+
+static int
+publish(Publisher *publisher)
+{
+	int			code = BRIDGE_EXIT_OK;
+
+	while (!bridge_stop_requested())
+	{
+		code = run_session(publisher);
+		if (code == BRIDGE_SESSION_STALLED)
+			wait_for_kafka(publisher);
+		else if (code == BRIDGE_SESSION_RETRY)
+			back_off(publisher);
+		else
+			return code;
+	}
+	return publisher->producer.failed ? BRIDGE_EXIT_KAFKA : BRIDGE_EXIT_OK;
+}
 
 int
 bridge_publish_run(const BridgeConfig *config)
 {
-	(void) config;
-	bridge_log(BRIDGE_LOG_ERROR, "role is not built in", NULL);
-	return BRIDGE_EXIT_CONFIG;
+	Publisher  *publisher = calloc(1, sizeof(*publisher));
+	int			code = BRIDGE_EXIT_CONFIG;
+
+	if (publisher == NULL)
+		return BRIDGE_EXIT_FAILED;
+	publisher->config = config;
+	publisher->backoff_ms = BACKOFF_FIRST_MS;
+	if (bridge_config_require(config, "publish.dsn") &&
+		bridge_config_require(config, "kafka.bootstrap.servers") &&
+		bridge_producer_create(&publisher->producer, config))
+	{
+		bridge_session_create(&publisher->session, config, &publisher->producer);
+		code = publish(publisher);
+		bridge_producer_free(&publisher->producer);
+	}
+	free(publisher);
+	return code;
 }

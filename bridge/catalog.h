@@ -1,0 +1,38 @@
+/*
+ * What must be true of the ledger's database before its stream is read.
+ */
+#ifndef BRIDGE_CATALOG_H
+#define BRIDGE_CATALOG_H
+
+#include <libpq-fe.h>
+#include <stdint.h>
+
+#include "role.h"
+#include "wal.h"
+
+typedef struct BridgeCatalog
+{
+	char		site[65];
+	int32_t		epoch;			/* the last one */
+	int64_t		system_identifier;	/* of that epoch */
+	int32_t		timeline;
+	uint64_t	confirmed_lsn;	/* of the slot */
+	int64_t		sender_timeout_ms;	/* 0: none */
+} BridgeCatalog;
+
+/*
+ * Reads and judges: BRIDGE_EXIT_OK; BRIDGE_EXIT_MISSING where extension,
+ * publication or slot is absent or not ours; BRIDGE_EXIT_LOST where the slot
+ * has lost its WAL; BRIDGE_EXIT_FAILED where the database could not be asked,
+ * which may be tried again.  What is not OK is logged.
+ */
+extern BridgeExit bridge_catalog_read(PGconn *conn, BridgeCatalog *catalog);
+
+/* The extension must be there in our version: OK, MISSING or FAILED. */
+extern BridgeExit bridge_catalog_check_extension(PGconn *conn);
+
+/* The server must be the one of the last epoch: OK or LOST. */
+extern BridgeExit bridge_catalog_check_system(const BridgeCatalog *catalog,
+											  const BridgeWalIdentity *identity);
+
+#endif

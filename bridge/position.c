@@ -1,0 +1,206 @@
+/*
+ * The position record.
+ */
+#include "position.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "contract.h"
+#include "database.h"
+#include "kafka.h"
+#include "log.h"
+
+#define ANSWER_TIMEOUT_MS 5000
+
+/* The last record is among the last ones; it alone writes the topic. */
+#define TAIL 8
+
+int32_t
+bridge_position_epoch_at(const BridgePosition *position, uint64_t lsn)
+{
+	return lsn < position->epoch_lsn ? position->epoch - 1 : position->epoch;
+}
+
+/* The system's identifier exceeds what JSON numbers hold for everybody. */
+size_t
+bridge_position_format(const BridgePosition *position, char *target)
+{
+	char		lsn[BRIDGE_LSN_SIZE];
+	char		epoch_lsn[BRIDGE_LSN_SIZE];
+
+	bridge_database_format_lsn(position->lsn, lsn);
+	bridge_database_format_lsn(position->epoch_lsn, epoch_lsn);
+	return (size_t) snprintf(target, BRIDGE_POSITION_SIZE,
+							 "{\"slot\":\"" BANK_SLOT "\",\"lsn\":\"%s\","
+							 "\"epoch\":%" PRId32 ",\"epoch_lsn\":\"%s\","
+							 "\"system_identifier\":\"%" PRId64 "\","
+							 "\"timeline\":%" PRId32 "}",
+							 lsn, position->epoch, epoch_lsn,
+							 position->system_identifier, position->timeline);
+}
+
+static bool
+read_fields(json_t *json, BridgePosition *position)
+{
+	const char *lsn;
+	const char *epoch_lsn;
+	const char *system;
+	int			epoch;
+	int			timeline;
+
+	if (json_unpack(json, "{s:s, s:i, s:s, s:s, s:i}", "lsn", &lsn,
+					"epoch", &epoch, "epoch_lsn", &epoch_lsn,
+					"system_identifier", &system, "timeline", &timeline) != 0)
+		return false;
+	position->epoch = epoch;
+	position->timeline = timeline;
+	position->system_identifier = strtoll(system, NULL, 10);
+	return bridge_database_parse_lsn(lsn, &position->lsn) &&
+		bridge_database_parse_lsn(epoch_lsn, &position->epoch_lsn);
+}
+
+bool
+bridge_position_parse(const char *text, size_t length, BridgePosition *position)
+{
+	json_t	   *json = json_loadb(text, length, 0, NULL);
+	bool		valid = json != NULL && read_fields(json, position);
+
+	json_decref(json);
+	return valid;
+}
+
+/* Takes what one message says; the last one that is ours wins. */
+static void
+take_message(const rd_kafka_message_t *message, BridgePosition *position,
+			 BridgePositionFound *found)
+{
+	if (message->key == NULL || message->key_len != strlen(BANK_SLOT) ||
+		memcmp(message->key, BANK_SLOT, message->key_len) != 0)
+		return;
+	if (message->payload != NULL &&
+		bridge_position_parse(message->payload, message->len, position))
+	{
+		*found = BRIDGE_POSITION_FOUND;
+		return;
+	}
+	bridge_log(BRIDGE_LOG_ERROR, "position record is not understood",
+			   "topic=%s offset=%" PRId64, BANK_TOPIC_BRIDGE, message->offset);
+}
+
+/* Reads from the first offset up to, and without, the end. */
+static BridgePositionFound
+read_tail(rd_kafka_topic_t *topic, int64_t end, BridgePosition *position)
+{
+	BridgePositionFound found = BRIDGE_POSITION_NONE;
+	int64_t		deadline = bridge_clock_ms() + ANSWER_TIMEOUT_MS;
+	bool		complete = false;
+
+	while (!complete && bridge_clock_ms() < deadline)
+	{
+		rd_kafka_message_t *message =
+			rd_kafka_consume(topic, 0, ANSWER_TIMEOUT_MS / 10);
+
+		if (message == NULL)
+			continue;
+		if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR)
+			take_message(message, position, &found);
+		complete = message->offset + 1 >= end &&
+			(message->err == RD_KAFKA_RESP_ERR_NO_ERROR ||
+			 message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF);
+		rd_kafka_message_destroy(message);
+	}
+	return complete ? found : BRIDGE_POSITION_UNKNOWN;
+}
+
+static BridgePositionFound
+read_topic(rd_kafka_t *client, BridgePosition *position)
+{
+	rd_kafka_topic_t *topic = rd_kafka_topic_new(client, BANK_TOPIC_BRIDGE, NULL);
+	BridgePositionFound found = BRIDGE_POSITION_UNKNOWN;
+	int64_t		low;
+	int64_t		high;
+	rd_kafka_resp_err_t error =
+	rd_kafka_query_watermark_offsets(client, BANK_TOPIC_BRIDGE, 0, &low, &high,
+									 ANSWER_TIMEOUT_MS);
+
+	if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
+		bridge_log(BRIDGE_LOG_WARNING, "could not read the position record",
+				   "topic=%s error=%s", BANK_TOPIC_BRIDGE,
+				   rd_kafka_err2str(error));
+	else if (high == low)
+		found = BRIDGE_POSITION_NONE;
+	else if (rd_kafka_consume_start(topic, 0, high - TAIL > low ?
+									high - TAIL : low) == 0)
+	{
+		found = read_tail(topic, high, position);
+		rd_kafka_consume_stop(topic, 0);
+	}
+	rd_kafka_topic_destroy(topic);
+	return found;
+}
+
+BridgePositionFound
+bridge_position_read(const BridgeConfig *config, BridgePosition *position)
+{
+	rd_kafka_conf_t *conf = bridge_kafka_conf(config);
+	rd_kafka_t *client;
+	BridgePositionFound found;
+
+	if (conf == NULL)
+		return BRIDGE_POSITION_UNKNOWN;
+	bridge_kafka_set(conf, "enable.partition.eof", "true");
+	client = bridge_kafka_client(RD_KAFKA_CONSUMER, conf);
+	if (client == NULL)
+		return BRIDGE_POSITION_UNKNOWN;
+	found = read_topic(client, position);
+	rd_kafka_destroy(client);
+	return found;
+}
+
+static void
+note_delivery(rd_kafka_t *client, const rd_kafka_message_t *message,
+			  void *opaque)
+{
+	(void) client;
+	(void) opaque;
+	*(rd_kafka_resp_err_t *) message->_private = message->err;
+}
+
+bool
+bridge_position_write(const BridgeConfig *config, const BridgePosition *position)
+{
+	rd_kafka_conf_t *conf = bridge_kafka_conf(config);
+	rd_kafka_t *client;
+	rd_kafka_resp_err_t delivered = RD_KAFKA_RESP_ERR__TIMED_OUT;
+	char		value[BRIDGE_POSITION_SIZE];
+	size_t		length = bridge_position_format(position, value);
+
+	if (conf == NULL)
+		return false;
+	bridge_kafka_set(conf, "acks", "all");
+	rd_kafka_conf_set_dr_msg_cb(conf, note_delivery);
+	client = bridge_kafka_client(RD_KAFKA_PRODUCER, conf);
+	if (client == NULL)
+		return false;
+	if (rd_kafka_producev(client, RD_KAFKA_V_TOPIC(BANK_TOPIC_BRIDGE),
+						  RD_KAFKA_V_PARTITION(0),
+						  RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+						  RD_KAFKA_V_KEY(BANK_SLOT, strlen(BANK_SLOT)),
+						  RD_KAFKA_V_VALUE(value, length),
+						  RD_KAFKA_V_OPAQUE(&delivered),
+						  RD_KAFKA_V_END) == RD_KAFKA_RESP_ERR_NO_ERROR)
+		rd_kafka_flush(client, 2 * ANSWER_TIMEOUT_MS);
+	rd_kafka_purge(client, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+	rd_kafka_poll(client, 0);
+	rd_kafka_destroy(client);
+	if (delivered != RD_KAFKA_RESP_ERR_NO_ERROR)
+		bridge_log(BRIDGE_LOG_ERROR, "could not write the position record",
+				   "topic=%s error=%s", BANK_TOPIC_BRIDGE,
+				   rd_kafka_err2str(delivered));
+	return delivered == RD_KAFKA_RESP_ERR_NO_ERROR;
+}

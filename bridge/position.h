@@ -1,0 +1,57 @@
+/*
+ * The record of topic bank.bridge: how far the slot may have been confirmed.
+ *
+ * It is written, and acknowledged, before an LSN is confirmed; so a slot that
+ * stands beyond it was moved by somebody else, and WAL may be lost.
+ */
+#ifndef BRIDGE_POSITION_H
+#define BRIDGE_POSITION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "config.h"
+
+#define BRIDGE_POSITION_SIZE 256
+
+typedef struct BridgePosition
+{
+	uint64_t	lsn;
+	int32_t		epoch;			/* last one read from the stream */
+	uint64_t	epoch_lsn;		/* where it begins; 0: before the slot */
+	int64_t		system_identifier;
+	int32_t		timeline;
+} BridgePosition;
+
+typedef enum BridgePositionFound
+{
+	BRIDGE_POSITION_FOUND,
+	BRIDGE_POSITION_NONE,
+	BRIDGE_POSITION_UNKNOWN		/* Kafka did not say; logged */
+} BridgePositionFound;
+
+/*
+ * The epoch of a row committed at lsn.  Epochs count without gap, and a slot
+ * that went back after a crash goes back by less than one.
+ */
+extern int32_t bridge_position_epoch_at(const BridgePosition *position,
+										uint64_t lsn);
+
+/* Writes the JSON of a record; returns its length. */
+extern size_t bridge_position_format(const BridgePosition *position,
+									 char *target);
+
+/* Reads it; false where it is none. */
+extern bool bridge_position_parse(const char *text, size_t length,
+								  BridgePosition *position);
+
+/* Reads the last record; waits a few seconds at most. */
+extern BridgePositionFound bridge_position_read(const BridgeConfig *config,
+												BridgePosition *position);
+
+/* Writes one and waits for the acknowledgement; false, logged, without it. */
+extern bool bridge_position_write(const BridgeConfig *config,
+								  const BridgePosition *position);
+
+#endif

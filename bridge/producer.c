@@ -1,0 +1,265 @@
+/*
+ * The producer of publish.
+ */
+#include "producer.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "contract.h"
+#include "kafka.h"
+#include "log.h"
+#include "metrics.h"
+
+/* Records take about 2 kB each in librdkafka, headers included. */
+#define RECORD_LIMIT 6000
+#define RECORD_LIMIT_TEXT "12000"
+#define TRANSACTION_LIMIT 8192
+#define ERROR_SIZE 256
+
+/* Stands where the number of a transaction stands for events. */
+#define POSITION_OPAQUE UINTPTR_MAX
+
+static void
+note_failure(BridgeProducer *producer, const char *topic, const char *error)
+{
+	if (!producer->failed)
+		bridge_log(BRIDGE_LOG_ERROR, "kafka refuses a record",
+				   "topic=%s error=%s", topic, error);
+	producer->failed = true;
+}
+
+static void
+note_delivery(rd_kafka_t *client, const rd_kafka_message_t *message,
+			  void *opaque)
+{
+	BridgeProducer *producer = opaque;
+	uintptr_t	number = (uintptr_t) message->_private;
+
+	(void) client;
+	if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR)
+	{
+		note_failure(producer, rd_kafka_topic_name(message->rkt),
+					 rd_kafka_err2str(message->err));
+		return;
+	}
+	producer->progress_at = bridge_clock_ms();
+	if (number == POSITION_OPAQUE)
+	{
+		producer->recorded_lsn = producer->recording_lsn;
+		producer->recording_lsn = 0;
+		return;
+	}
+	bridge_inflight_acknowledge(&producer->inflight, number);
+	bridge_metrics_add(BRIDGE_METRIC_PUBLISH_ACKNOWLEDGED, 1);
+}
+
+static void
+note_error(rd_kafka_t *client, int error, const char *reason, void *opaque)
+{
+	char		text[ERROR_SIZE];
+
+	if (error == RD_KAFKA_RESP_ERR__FATAL)
+	{
+		rd_kafka_fatal_error(client, text, sizeof(text));
+		note_failure(opaque, "all", text);
+	}
+	else
+		bridge_log(BRIDGE_LOG_WARNING, "kafka trouble", "error=%s reason=%s",
+				   rd_kafka_err2name((rd_kafka_resp_err_t) error), reason);
+}
+
+static bool
+set_promises(rd_kafka_conf_t *conf)
+{
+	return bridge_kafka_set(conf, "enable.idempotence", "true") &&
+		bridge_kafka_set(conf, "message.timeout.ms", "0") &&
+		bridge_kafka_set(conf, "partitioner", "murmur2_random") &&
+		bridge_kafka_set(conf, "queue.buffering.max.messages",
+						 RECORD_LIMIT_TEXT) &&
+		bridge_kafka_set(conf, "queue.buffering.max.kbytes", "65536");
+}
+
+static bool
+create_client(BridgeProducer *producer, const BridgeConfig *config)
+{
+	rd_kafka_conf_t *conf = bridge_kafka_conf(config);
+
+	if (conf == NULL)
+		return false;
+	rd_kafka_conf_set_dr_msg_cb(conf, note_delivery);
+	rd_kafka_conf_set_error_cb(conf, note_error);
+	rd_kafka_conf_set_opaque(conf, producer);
+	if (!set_promises(conf))
+	{
+		rd_kafka_conf_destroy(conf);
+		return false;
+	}
+	producer->client = bridge_kafka_client(RD_KAFKA_PRODUCER, conf);
+	return producer->client != NULL;
+}
+
+bool
+bridge_producer_create(BridgeProducer *producer, const BridgeConfig *config)
+{
+	*producer = (BridgeProducer) {.wakeup = {-1, -1}};
+	producer->progress_at = bridge_clock_ms();
+	if (pipe2(producer->wakeup, O_CLOEXEC | O_NONBLOCK) != 0 ||
+		!bridge_inflight_create(&producer->inflight, TRANSACTION_LIMIT) ||
+		!create_client(producer, config))
+		return false;
+	producer->queue = rd_kafka_queue_get_main(producer->client);
+	rd_kafka_queue_io_event_enable(producer->queue, producer->wakeup[1], "", 1);
+	return true;
+}
+
+void
+bridge_producer_free(BridgeProducer *producer)
+{
+	if (producer->client != NULL)
+	{
+		rd_kafka_queue_io_event_enable(producer->queue, -1, NULL, 0);
+		rd_kafka_queue_destroy(producer->queue);
+		rd_kafka_purge(producer->client,
+					   RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+		producer->failed = true;	/* what is dropped now needs no line */
+		rd_kafka_poll(producer->client, 0);
+		rd_kafka_destroy(producer->client);
+	}
+	bridge_inflight_free(&producer->inflight);
+	close(producer->wakeup[0]);
+	close(producer->wakeup[1]);
+}
+
+int
+bridge_producer_fd(const BridgeProducer *producer)
+{
+	return producer->wakeup[0];
+}
+
+static void
+publish_gauges(const BridgeProducer *producer)
+{
+	const BridgeInflight *inflight = &producer->inflight;
+
+	bridge_metrics_set(BRIDGE_METRIC_PUBLISH_IN_FLIGHT,
+					   (int64_t) inflight->records);
+	bridge_metrics_set(BRIDGE_METRIC_PUBLISH_IN_FLIGHT_TRANSACTIONS,
+					   (int64_t) (inflight->next - inflight->oldest));
+}
+
+void
+bridge_producer_serve(BridgeProducer *producer)
+{
+	char		bytes[64];
+
+	while (read(producer->wakeup[0], bytes, sizeof(bytes)) > 0)
+		continue;
+	rd_kafka_poll(producer->client, 0);
+	publish_gauges(producer);
+}
+
+bool
+bridge_producer_has_room(const BridgeProducer *producer)
+{
+	return producer->inflight.records + BRIDGE_EVENT_MAX <= RECORD_LIMIT &&
+		!bridge_inflight_full(&producer->inflight);
+}
+
+bool
+bridge_producer_is_waiting(const BridgeProducer *producer)
+{
+	return producer->inflight.records > 0 || producer->recording_lsn != 0;
+}
+
+/* The time without progress begins when there is something to wait for. */
+static void
+begin_waiting(BridgeProducer *producer)
+{
+	if (!bridge_producer_is_waiting(producer))
+		producer->progress_at = bridge_clock_ms();
+}
+
+static void
+add_header(rd_kafka_headers_t *headers, const char *name, const char *value,
+		   size_t length)
+{
+	rd_kafka_header_add(headers, name, -1, value, (ssize_t) length);
+}
+
+static rd_kafka_headers_t *
+make_headers(const BridgeProducer *producer, const BridgeEvent *event,
+			 const char *lsn, int64_t index)
+{
+	rd_kafka_headers_t *headers = rd_kafka_headers_new(8);
+	char		text[24];
+	int			length = snprintf(text, sizeof(text), "%" PRId64, index);
+
+	add_header(headers, "ce_specversion", "1.0", 3);
+	add_header(headers, "ce_id", event->id, event->id_length);
+	add_header(headers, "ce_type", event->type, strlen(event->type));
+	add_header(headers, "ce_source", producer->source, strlen(producer->source));
+	add_header(headers, "ce_time", event->time, BRIDGE_TIME_SIZE - 1);
+	add_header(headers, "content-type", "application/json",
+			   strlen("application/json"));
+	add_header(headers, "bank_lsn", lsn, strlen(lsn));
+	add_header(headers, "bank_index", text, (size_t) length);
+	return headers;
+}
+
+bool
+bridge_producer_send(BridgeProducer *producer, const BridgeEvent *event,
+					 const char *lsn, int64_t index)
+{
+	rd_kafka_headers_t *headers = make_headers(producer, event, lsn, index);
+	uintptr_t	number;
+	rd_kafka_resp_err_t error;
+
+	begin_waiting(producer);
+	number = bridge_inflight_add(&producer->inflight);
+	error = rd_kafka_producev(producer->client, RD_KAFKA_V_TOPIC(event->topic),
+							  RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+							  RD_KAFKA_V_KEY(event->key, BANK_UUID_LENGTH),
+							  RD_KAFKA_V_VALUE((void *) event->value,
+											   event->value_length),
+							  RD_KAFKA_V_HEADERS(headers),
+							  RD_KAFKA_V_OPAQUE((void *) number),
+							  RD_KAFKA_V_END);
+	if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
+	{
+		bridge_metrics_add(BRIDGE_METRIC_PUBLISH_RECORDS, 1);
+		return true;
+	}
+	rd_kafka_headers_destroy(headers);
+	bridge_inflight_withdraw(&producer->inflight);
+	note_failure(producer, event->topic, rd_kafka_err2str(error));
+	return false;
+}
+
+bool
+bridge_producer_record(BridgeProducer *producer, const BridgePosition *position)
+{
+	char		value[BRIDGE_POSITION_SIZE];
+	size_t		length = bridge_position_format(position, value);
+	rd_kafka_resp_err_t error;
+
+	begin_waiting(producer);
+	error = rd_kafka_producev(producer->client,
+							  RD_KAFKA_V_TOPIC(BANK_TOPIC_BRIDGE),
+							  RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+							  RD_KAFKA_V_KEY(BANK_SLOT, strlen(BANK_SLOT)),
+							  RD_KAFKA_V_VALUE(value, length),
+							  RD_KAFKA_V_OPAQUE((void *) POSITION_OPAQUE),
+							  RD_KAFKA_V_END);
+	if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
+	{
+		note_failure(producer, BANK_TOPIC_BRIDGE, rd_kafka_err2str(error));
+		return false;
+	}
+	producer->recording_lsn = position->lsn;
+	return true;
+}

@@ -1,0 +1,64 @@
+/*
+ * The Kafka producer of publish: sends events, counts what is in flight, and
+ * keeps the position record ahead of what is confirmed.
+ *
+ * Promises: never blocks and never drops; memory is bounded by the number of
+ * records in flight.
+ */
+#ifndef BRIDGE_PRODUCER_H
+#define BRIDGE_PRODUCER_H
+
+#include <librdkafka/rdkafka.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "config.h"
+#include "event.h"
+#include "inflight.h"
+#include "position.h"
+
+typedef struct BridgeProducer
+{
+	rd_kafka_t *client;
+	rd_kafka_queue_t *queue;
+	int			wakeup[2];		/* librdkafka writes to the second */
+	BridgeInflight inflight;
+	char		source[80];		/* ce_source */
+	uint64_t	recorded_lsn;	/* the acknowledged position record */
+	uint64_t	recording_lsn;	/* the one on its way; 0: none */
+	int64_t		progress_at;	/* last acknowledgement, or begin of waiting */
+	bool		failed;			/* logged; the process must be left */
+} BridgeProducer;
+
+/* False, logged, where librdkafka refuses. */
+extern bool bridge_producer_create(BridgeProducer *producer,
+								   const BridgeConfig *config);
+
+/* Drops what was not sent. */
+extern void bridge_producer_free(BridgeProducer *producer);
+
+/* Readable when there is something to serve. */
+extern int	bridge_producer_fd(const BridgeProducer *producer);
+
+/* Takes the acknowledgements that have arrived. */
+extern void bridge_producer_serve(BridgeProducer *producer);
+
+/* The events of one more row fit. */
+extern bool bridge_producer_has_room(const BridgeProducer *producer);
+
+/* Something was sent and is not yet acknowledged. */
+extern bool bridge_producer_is_waiting(const BridgeProducer *producer);
+
+/*
+ * Sends one event of the open transaction; the caller has seen that there is
+ * room.  False, logged, where librdkafka refuses it for good.
+ */
+extern bool bridge_producer_send(BridgeProducer *producer,
+								 const BridgeEvent *event,
+								 const char *lsn, int64_t index);
+
+/* Sends the position record; none may be on its way. */
+extern bool bridge_producer_record(BridgeProducer *producer,
+								   const BridgePosition *position);
+
+#endif

@@ -1,0 +1,221 @@
+/*
+ * How a session begins.
+ *
+ * The order matters: the slot is read once it is ours, and the position
+ * record after the slot, since a predecessor writes the record first and
+ * moves the slot afterwards.
+ */
+#include "session.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "clock.h"
+#include "log.h"
+#include "metrics.h"
+
+#define DEFAULT_SENDER_TIMEOUT_MS 60000
+
+void
+bridge_session_create(BridgeSession *session, const BridgeConfig *config,
+					  BridgeProducer *producer)
+{
+	memset(session, 0, sizeof(*session));
+	session->config = config;
+	session->producer = producer;
+}
+
+static int
+unhealthy(int code, const char *reason)
+{
+	bridge_health_set(BRIDGE_ROLE_PUBLISH, false, reason);
+	return code;
+}
+
+static int
+check_catalog(BridgeSession *session)
+{
+	BridgeExit	code = bridge_catalog_read(session->sql, &session->catalog);
+
+	return code == BRIDGE_EXIT_FAILED ? BRIDGE_SESSION_RETRY : (int) code;
+}
+
+static int
+connect_both(BridgeSession *session)
+{
+	const char *dsn = session->config->publish_dsn;
+	int			code;
+
+	session->sql = bridge_database_connect(dsn, BRIDGE_DATABASE_SQL);
+	if (session->sql == NULL)
+		return unhealthy(BRIDGE_SESSION_RETRY, "postgresql cannot be reached");
+	code = check_catalog(session);
+	if (code != BRIDGE_EXIT_OK)
+		return unhealthy(code, "ledger is not as it must be");
+	if (!bridge_wal_connect(&session->wal, dsn, &session->identity))
+		return unhealthy(BRIDGE_SESSION_RETRY, "postgresql cannot be reached");
+	return bridge_catalog_check_system(&session->catalog, &session->identity);
+}
+
+/* A predecessor that died silently is dropped by the server in this time. */
+static int
+judge_active(BridgeSession *session)
+{
+	int64_t		now = bridge_clock_ms();
+	int64_t		limit_ms = session->catalog.sender_timeout_ms;
+
+	if (limit_ms == 0)
+		limit_ms = DEFAULT_SENDER_TIMEOUT_MS;
+	if (session->active_since == 0)
+		session->active_since = now;
+	if (now - session->active_since < limit_ms)
+		return unhealthy(BRIDGE_SESSION_RETRY, "another publisher is active");
+	bridge_log(BRIDGE_LOG_ERROR, "another publisher reads the slot",
+			   "slot=%s waited_ms=%" PRId64, BANK_SLOT, limit_ms);
+	return BRIDGE_EXIT_FENCED;
+}
+
+static int
+start_stream(BridgeSession *session)
+{
+	switch (bridge_wal_start(&session->wal))
+	{
+		case BRIDGE_WAL_STARTED:
+			session->active_since = 0;
+			return BRIDGE_EXIT_OK;
+		case BRIDGE_WAL_ACTIVE:
+			return judge_active(session);
+		case BRIDGE_WAL_REFUSED:
+			break;
+	}
+	return unhealthy(BRIDGE_SESSION_RETRY, "the stream does not start");
+}
+
+static int
+refuse_position(const BridgeSession *session, const char *what)
+{
+	char		slot_lsn[BRIDGE_LSN_SIZE];
+	char		record_lsn[BRIDGE_LSN_SIZE];
+	char		flushed_lsn[BRIDGE_LSN_SIZE];
+
+	bridge_database_format_lsn(session->catalog.confirmed_lsn, slot_lsn);
+	bridge_database_format_lsn(session->position.lsn, record_lsn);
+	bridge_database_format_lsn(session->identity.flushed_lsn, flushed_lsn);
+	bridge_log(BRIDGE_LOG_ERROR, what,
+			   "slot_lsn=%s record_lsn=%s wal_lsn=%s hint=%s", slot_lsn,
+			   record_lsn, flushed_lsn,
+			   "Events may be missing in Kafka; they must be sent again from "
+			   "the journal.");
+	return BRIDGE_EXIT_LOST;
+}
+
+static int
+judge_position(const BridgeSession *session)
+{
+	const BridgePosition *position = &session->position;
+
+	if (position->system_identifier != session->identity.system_identifier ||
+		position->timeline != session->identity.timeline)
+		return refuse_position(session,
+							   "position record is of another system or timeline");
+	if (session->catalog.confirmed_lsn > position->lsn)
+		return refuse_position(session,
+							   "slot was recreated or moved by somebody else");
+	if (session->identity.flushed_lsn < position->lsn)
+		return refuse_position(session,
+							   "WAL ends before what was published");
+	return BRIDGE_EXIT_OK;
+}
+
+/* The first session of the process asks Kafka; later ones know. */
+static int
+find_position(BridgeSession *session)
+{
+	if (session->placed)
+		return BRIDGE_EXIT_OK;
+	switch (bridge_position_read(session->config, &session->position))
+	{
+		case BRIDGE_POSITION_FOUND:
+			return BRIDGE_EXIT_OK;
+		case BRIDGE_POSITION_NONE:
+			bridge_log(BRIDGE_LOG_ERROR, "kafka has no position record",
+					   "topic=%s hint=%s", BANK_TOPIC_BRIDGE,
+					   "Run bank-bridge init.");
+			return BRIDGE_EXIT_LOST;
+		case BRIDGE_POSITION_UNKNOWN:
+			break;
+	}
+	return unhealthy(BRIDGE_SESSION_RETRY, "kafka cannot be reached");
+}
+
+static void
+place_stream(BridgeSession *session)
+{
+	const BridgePosition *position = &session->position;
+	int32_t		epoch = bridge_position_epoch_at(position,
+												 session->catalog.confirmed_lsn);
+
+	if (!session->placed)
+		bridge_stream_create(&session->stream, session->producer, epoch,
+							 epoch == position->epoch ? position->epoch_lsn : 0);
+	bridge_stream_restart(&session->stream);
+	snprintf(session->producer->source, sizeof(session->producer->source),
+			 "/bank/%s", session->catalog.site);
+	session->confirmed_lsn = session->catalog.confirmed_lsn;
+	session->idle_lsn = 0;
+	session->placed = true;
+}
+
+static void
+tell_start(const BridgeSession *session)
+{
+	char		lsn[BRIDGE_LSN_SIZE];
+
+	bridge_database_format_lsn(session->confirmed_lsn, lsn);
+	bridge_metrics_add(BRIDGE_METRIC_PUBLISH_CONNECTS, 1);
+	bridge_log(BRIDGE_LOG_INFO, "streaming", "slot=%s lsn=%s epoch=%" PRId32
+			   " site=%s", BANK_SLOT, lsn, session->stream.epoch,
+			   session->catalog.site);
+}
+
+int
+bridge_session_open(BridgeSession *session)
+{
+	int			code = connect_both(session);
+
+	if (code == BRIDGE_EXIT_OK)
+		code = start_stream(session);
+	if (code == BRIDGE_EXIT_OK)
+		code = check_catalog(session);
+	if (code == BRIDGE_EXIT_OK)
+		code = find_position(session);
+	if (code == BRIDGE_EXIT_OK)
+		code = judge_position(session);
+	if (code != BRIDGE_EXIT_OK)
+		return code;
+	place_stream(session);
+	tell_start(session);
+	return BRIDGE_EXIT_OK;
+}
+
+void
+bridge_session_position(BridgeSession *session, uint64_t lsn,
+						BridgePosition *position)
+{
+	*position = (BridgePosition) {
+		.lsn = lsn,.epoch = session->stream.epoch,
+		.epoch_lsn = session->stream.epoch_lsn,
+		.system_identifier = session->identity.system_identifier,
+		.timeline = session->identity.timeline
+	};
+	session->position = *position;
+}
+
+void
+bridge_session_close(BridgeSession *session)
+{
+	bridge_wal_close(&session->wal);
+	PQfinish(session->sql);
+	session->sql = NULL;
+}

@@ -1,0 +1,55 @@
+/*
+ * A session of publish with PostgreSQL: its two connections, and what must be
+ * true before the stream is read.
+ */
+#ifndef BRIDGE_SESSION_H
+#define BRIDGE_SESSION_H
+
+#include <libpq-fe.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "catalog.h"
+#include "contract.h"
+#include "position.h"
+#include "producer.h"
+#include "stream.h"
+#include "wal.h"
+
+/* Beside the exit codes: try again, or wait for Kafka first. */
+#define BRIDGE_SESSION_RETRY (-1)
+#define BRIDGE_SESSION_STALLED (-2)
+
+typedef struct BridgeSession
+{
+	const BridgeConfig *config;
+	BridgeProducer *producer;
+	PGconn	   *sql;
+	BridgeWal	wal;
+	BridgeWalIdentity identity;
+	BridgeCatalog catalog;
+	BridgePosition position;	/* what Kafka knows, or we last told it */
+	BridgeStream stream;
+	bool		placed;			/* the stream knows where it is */
+	uint64_t	idle_lsn;		/* the server had nothing more up to here */
+	uint64_t	confirmed_lsn;
+	int64_t		active_since;	/* another one reads the slot; 0: none */
+} BridgeSession;
+
+extern void bridge_session_create(BridgeSession *session,
+								  const BridgeConfig *config,
+								  BridgeProducer *producer);
+
+/*
+ * Connects, checks, starts the stream.  OK; RETRY where something is not
+ * there yet; else the exit code of what is wrong, logged.
+ */
+extern int	bridge_session_open(BridgeSession *session);
+
+/* The position record that lsn needs before it is confirmed. */
+extern void bridge_session_position(BridgeSession *session, uint64_t lsn,
+									BridgePosition *position);
+
+extern void bridge_session_close(BridgeSession *session);
+
+#endif

@@ -1,0 +1,54 @@
+/*
+ * The stream of the slot into events: keeps the place in it, the epoch, and
+ * what was sent already.
+ *
+ * A connection that is made again begins before what was sent; the stream
+ * passes over it, so that a reconnect sends nothing twice.
+ */
+#ifndef BRIDGE_STREAM_H
+#define BRIDGE_STREAM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "database.h"
+#include "event.h"
+#include "journal.h"
+#include "pgoutput.h"
+#include "producer.h"
+#include "role.h"
+
+typedef struct BridgeStream
+{
+	BridgeProducer *producer;
+	BridgeJournal journal;
+	BridgePgoutput message;
+	BridgeEvents events;
+	int32_t		epoch;
+	uint64_t	epoch_lsn;		/* where it began; 0: before the slot */
+	bool		in_transaction;
+	bool		repeated;		/* the transaction was sent before */
+	uint64_t	commit_lsn;		/* of the transaction being read */
+	char		lsn_text[BRIDGE_LSN_SIZE];
+	int64_t		index;			/* of its next record */
+	uint64_t	sent_lsn;		/* the last record sent, by transaction ... */
+	int64_t		sent_index;		/* ... and index */
+	uint64_t	done_lsn;		/* the last transaction sent completely */
+	bool		open;			/* an unfinished one is in flight */
+} BridgeStream;
+
+extern void bridge_stream_create(BridgeStream *stream, BridgeProducer *producer,
+								 int32_t epoch, uint64_t epoch_lsn);
+
+/* A connection begins: what was half read comes again. */
+extern void bridge_stream_restart(BridgeStream *stream);
+
+/*
+ * Takes one message of the plugin.  OK; FAILED where it is not understood,
+ * LOST where it does not follow what came before, KAFKA where the producer
+ * refuses: logged with the LSN.
+ */
+extern BridgeExit bridge_stream_take(BridgeStream *stream, const char *data,
+									 size_t length, uint64_t lsn);
+
+#endif
