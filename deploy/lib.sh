@@ -5,6 +5,7 @@
 # $RUN/pid/PART, since ids alone are used again.  Its output is
 # $RUN/log/PART.log.
 
+umask 022
 ROOT=$PWD
 RUN=${BANK_RUN_DIR:-.run}
 case $RUN in

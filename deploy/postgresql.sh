@@ -9,6 +9,7 @@ build() {
     PG_CONFIG=$(deploy/postgres-tree) || fail 'no PostgreSQL to copy'
     MAKEFLAGS='' make -j2 -s PG_CONFIG="$PG_CONFIG" all >"$RUN/log/build.log" 2>&1 ||
         { tail -n 40 "$RUN/log/build.log" >&2; fail 'the build failed'; }
+    chmod a+rx "$ROOT/bridge/build/bank-bridge"
     version=$(sed -n "s/^default_version = '\(.*\)'/\1/p" bank.control)
     extensions=$("$PG_CONFIG" --sharedir)/extension
     if ! cmp -s bank.so "$("$PG_CONFIG" --pkglibdir)/bank.so" ||
