@@ -26,17 +26,31 @@ now() {
     date +%s
 }
 
+# Where fetched programs are kept, for every clone of this user.
+CACHE=${BANK_CACHE_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/bank}
+
 # PostgreSQL refuses root, so root runs every part as postgres, with the one
-# right to read a clone that others may not read.
+# right it takes to read a clone in a folder of root's own.  The securebit
+# lets access(2) know of that right; some containers have only the wider one.
 choose_user() {
     AS_SERVER=
     [ "$(id -u)" -eq 0 ] || return 0
-    AS_SERVER='setpriv --reuid=postgres --regid=postgres --clear-groups'
-    reader='--inh-caps=-all,+dac_read_search --ambient-caps=+dac_read_search'
+    plain='setpriv --reuid=postgres --regid=postgres --clear-groups'
+    mkdir -p "$CACHE"
+    for right in '' dac_read_search dac_override; do
+        AS_SERVER=$plain
+        [ -z "$right" ] || AS_SERVER="$plain --securebits +no_setuid_fixup
+            --inh-caps=-all,+$right --ambient-caps=+$right"
+        if can_read "$ROOT" && can_read "$CACHE"; then
+            return 0
+        fi
+    done
+    fail "user postgres cannot read $ROOT and $CACHE"
+}
+
+can_read() {
     # shellcheck disable=SC2086
-    if $AS_SERVER $reader true 2>/dev/null; then
-        AS_SERVER="$AS_SERVER $reader"
-    fi
+    $AS_SERVER ls "$1/." >/dev/null 2>&1
 }
 choose_user
 
