@@ -6,10 +6,12 @@
 #include "init.h"
 
 #include <libpq-fe.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "catalog.h"
+#include "clock.h"
 #include "contract.h"
 #include "database.h"
 #include "kafka.h"
@@ -18,6 +20,7 @@
 #include "role.h"
 
 #define TOPICS_TIMEOUT_MS 30000
+#define RETRY_MS 500
 
 static int
 run_statement(PGconn *conn, const char *statement, const char *value)
@@ -98,6 +101,19 @@ prepare_ledger(const BridgeConfig *config, PGconn *conn)
 	return code;
 }
 
+/* A topic just made takes a moment until its leader answers. */
+static BridgePositionFound
+read_position(const BridgeConfig *config, BridgePosition *position)
+{
+	int64_t		deadline = bridge_clock_ms() + TOPICS_TIMEOUT_MS;
+	BridgePositionFound found;
+
+	while ((found = bridge_position_read(config, position)) ==
+		   BRIDGE_POSITION_UNKNOWN && bridge_clock_ms() < deadline)
+		poll(NULL, 0, RETRY_MS);
+	return found;
+}
+
 /*
  * A record that exists is kept, also where the slot is new: publish then
  * sees that WAL may have been lost in between, and says so.
@@ -109,7 +125,7 @@ make_position(const BridgeConfig *config, PGconn *conn)
 	BridgeCatalog catalog;
 	int			code;
 
-	switch (bridge_position_read(config, &position))
+	switch (read_position(config, &position))
 	{
 		case BRIDGE_POSITION_FOUND:
 			return BRIDGE_EXIT_OK;

@@ -26,6 +26,10 @@ static const KafkaDefault defaults[] = {
 	{"socket.keepalive.enable", "true"},
 	{"socket.nagle.disable", "true"},
 	{"reconnect.backoff.max.ms", "2000"},
+};
+
+/* A library built without lz4 refuses it, and sends uncompressed. */
+static const KafkaDefault producer_defaults[] = {
 	{"linger.ms", "5"},
 	{"compression.codec", "lz4"},
 };
@@ -60,6 +64,10 @@ write_log(const rd_kafka_t *client, int level, const char *facility,
 	BridgeLogLevel ours = BRIDGE_LOG_DEBUG;
 
 	(void) client;
+
+	/* Each role has clients of both types, and one set of properties. */
+	if (strcmp(facility, "CONFWARN") == 0)
+		return;
 	if (level <= LOG_ERR)
 		ours = BRIDGE_LOG_ERROR;
 	else if (level <= LOG_WARNING)
@@ -82,18 +90,20 @@ bridge_kafka_set(rd_kafka_conf_t *conf, const char *name, const char *value)
 	return false;
 }
 
-rd_kafka_conf_t *
-bridge_kafka_conf(const BridgeConfig *config)
+static void
+set_defaults(rd_kafka_conf_t *conf, const KafkaDefault *list, size_t count)
 {
-	rd_kafka_conf_t *conf = rd_kafka_conf_new();
 	char		error[ERROR_SIZE];
 
-	rd_kafka_conf_set_log_cb(conf, write_log);
+	for (size_t i = 0; i < count; i++)
+		rd_kafka_conf_set(conf, list[i].name, list[i].value, error,
+						  sizeof(error));
+}
 
-	/* A library built without lz4 refuses it, and sends uncompressed. */
-	for (size_t i = 0; i < sizeof(defaults) / sizeof(defaults[0]); i++)
-		rd_kafka_conf_set(conf, defaults[i].name, defaults[i].value,
-						  error, sizeof(error));
+/* Sets what the configuration says; frees conf where that is refused. */
+static rd_kafka_conf_t *
+set_configured(rd_kafka_conf_t *conf, const BridgeConfig *config)
+{
 	for (size_t i = 0; i < config->kafka_count; i++)
 	{
 		if (!bridge_kafka_set(conf, config->kafka[i].name,
@@ -104,6 +114,32 @@ bridge_kafka_conf(const BridgeConfig *config)
 		}
 	}
 	return conf;
+}
+
+static rd_kafka_conf_t *
+new_conf(void)
+{
+	rd_kafka_conf_t *conf = rd_kafka_conf_new();
+
+	rd_kafka_conf_set_log_cb(conf, write_log);
+	set_defaults(conf, defaults, sizeof(defaults) / sizeof(defaults[0]));
+	return conf;
+}
+
+rd_kafka_conf_t *
+bridge_kafka_conf(const BridgeConfig *config)
+{
+	return set_configured(new_conf(), config);
+}
+
+rd_kafka_conf_t *
+bridge_kafka_producer_conf(const BridgeConfig *config)
+{
+	rd_kafka_conf_t *conf = new_conf();
+
+	set_defaults(conf, producer_defaults,
+				 sizeof(producer_defaults) / sizeof(producer_defaults[0]));
+	return set_configured(conf, config);
 }
 
 rd_kafka_t *

@@ -17,6 +17,9 @@
  */
 extern rd_kafka_conf_t *bridge_kafka_conf(const BridgeConfig *config);
 
+/* The same for a producer, with the defaults of sending. */
+extern rd_kafka_conf_t *bridge_kafka_producer_conf(const BridgeConfig *config);
+
 /* Sets one property; false, logged, where librdkafka refuses it. */
 extern bool bridge_kafka_set(rd_kafka_conf_t *conf, const char *name,
 							 const char *value);

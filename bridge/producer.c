@@ -87,7 +87,7 @@ set_promises(rd_kafka_conf_t *conf)
 static bool
 create_client(BridgeProducer *producer, const BridgeConfig *config)
 {
-	rd_kafka_conf_t *conf = bridge_kafka_conf(config);
+	rd_kafka_conf_t *conf = bridge_kafka_producer_conf(config);
 
 	if (conf == NULL)
 		return false;
