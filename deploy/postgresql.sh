@@ -57,6 +57,7 @@ bank.bacen_url = 'http://127.0.0.1:$PORT_BACEN/notificacoes'
 bank.redis_url = 'redis://default:$REDIS_PASSWORD@127.0.0.1:$PORT_REDIS'
 bank.search_dsn = 'host=$SOCKET_FOLDER port=$PORT_POSTGRESQL dbname=bank_search user=bank_project'
 CONF
+    [ -z "${EXTRA_SETTINGS:-}" ] || cat "$EXTRA_SETTINGS"
 }
 
 # Each login of the bridge reaches one database.  A connection for logical

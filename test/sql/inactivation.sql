@@ -60,4 +60,5 @@ SELECT bank.inactivate_account(NULL);
 SELECT bank.reactivate_customer(NULL);
 SELECT bank.inactivate_account('a0000000-0000-4000-8000-00000000ffff');
 
+SET client_min_messages = warning;
 SELECT * FROM bank.verify();

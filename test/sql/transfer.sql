@@ -117,4 +117,5 @@ DELETE FROM bank_ledger.account_event;
 TRUNCATE bank_ledger.account_event;
 
 DROP VIEW posted;
+SET client_min_messages = warning;
 SELECT * FROM bank.verify();
