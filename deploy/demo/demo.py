@@ -116,7 +116,7 @@ class Demo:
         for entry in heard:
             self.screen.answer(f'{entry["at"]}  {entry["method"]} {entry["path"]}  '
                                f'X-Attempt {entry["headers"].get("x-attempt")}  '
-                               f'status {entry["status"]}  accepted {entry["accepted"]}')
+                               f'status {entry["status"]}  accepted {str(entry["accepted"]).lower()}')
         for entry in heard[-1:]:
             self.screen.answer(entry['body'])
         return heard

@@ -1,13 +1,21 @@
 """What the demo shows: steps, what was done, what was read back, and whether
 that was as expected."""
 import sys
+import textwrap
 
-WIDTH = 78
+WIDTH = 100
+INDENT = ' ' * 14
 COLOURS = {'title': '1;36', 'ok': '32', 'failed': '1;31', 'label': '33'}
 
 
 def paint(text, colour):
     return f'\033[{COLOURS[colour]}m{text}\033[0m' if sys.stdout.isatty() else text
+
+
+def folded(text, indent):
+    """Text in lines of WIDTH, broken at blanks only, to stand after indent."""
+    return textwrap.fill(text, WIDTH, initial_indent=indent, subsequent_indent=indent,
+                         break_long_words=False, break_on_hyphens=False).strip()
 
 
 class Screen:
@@ -27,11 +35,11 @@ class Screen:
 
     def act(self, where, what):
         """Something done, in the words it was done with."""
-        print(f'\n{paint(where.ljust(13), "label")} {what}', flush=True)
+        print(f'\n{paint(where.ljust(13), "label")} {folded(what, INDENT)}', flush=True)
 
     def answer(self, text):
         for line in str(text).splitlines():
-            print(f'{"":13} → {line}', flush=True)
+            print(f'{INDENT}→ {folded(line, INDENT + "  ")}', flush=True)
 
     def check(self, claim, holds):
         """A claim about what was read; False counts as failed."""
@@ -43,7 +51,7 @@ class Screen:
 
 
 def row_text(row):
-    """A row as name=value; one line, nulls left out."""
+    """A row as name=value; nulls left out."""
     if row is None:
         return '(no row)'
-    return '  '.join(f'{name}={value}' for name, value in row.items() if value is not None)
+    return ' '.join(f'{name}={value}' for name, value in row.items() if value is not None)
