@@ -24,6 +24,11 @@ extern int	bank_redis_timeout;
 extern char *bank_search_dsn;
 extern int	bank_search_timeout;
 
+/* SQL for a timestamptz as RFC 3339 text in UTC, six decimals and Z. */
+#define BANK_SQL_TIME(column) \
+	"pg_catalog.to_char(" column " AT TIME ZONE 'UTC', " \
+	"'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"
+
 /*
  * caller.c: may this call write, and who makes it?
  *

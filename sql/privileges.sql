@@ -19,3 +19,4 @@ GRANT SELECT, INSERT, UPDATE ON bank_search.balance, bank_search.consumer_offset
 GRANT USAGE ON SCHEMA bank_report TO bank_report;
 GRANT SELECT, INSERT, UPDATE ON bank_report.notification, bank_report.consumer_offset,
     bank_report.consumer_generation TO bank_report;
+GRANT EXECUTE ON PROCEDURE bank_report.retry(integer) TO bank_report;

@@ -185,6 +185,7 @@ CREATE TABLE bank_report.notification (
     completed_at     timestamptz NOT NULL,
     state            text NOT NULL CHECK (state IN ('pending', 'sending', 'delivered', 'dead')),
     attempts         integer NOT NULL DEFAULT 0,
+    requeued_after   integer NOT NULL DEFAULT 0,
     stored_at        timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     first_attempt_at timestamptz,
     next_attempt_at  timestamptz,
@@ -199,6 +200,7 @@ CREATE INDEX notification_due_idx ON bank_report.notification (next_attempt_at)
 COMMENT ON TABLE bank_report.notification IS 'One row for each transfer BACEN must know; committed before anything is sent.';
 COMMENT ON COLUMN bank_report.notification.state IS 'pending: due at next_attempt_at. sending: leased until next_attempt_at. delivered, dead: final.';
 COMMENT ON COLUMN bank_report.notification.attempts IS 'Sends begun; committed before each; also the X-Attempt header.';
+COMMENT ON COLUMN bank_report.notification.requeued_after IS 'attempts when last requeued: bank.bacen_max_attempts counts from there.';
 COMMENT ON COLUMN bank_report.notification.next_attempt_at IS 'When a pending row is due, or when the lease of a sending row ends.';
 COMMENT ON COLUMN bank_report.notification.last_status IS 'HTTP status of the last answer; null when there was none.';
 

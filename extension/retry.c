@@ -1,0 +1,215 @@
+/*
+ * The retry that pg_cron calls: sends what is due to BACEN, several at once.
+ *
+ * Promises:  an attempt is committed before it is sent, and its result as soon
+ *            as it is there; no snapshot and no lock on a row or table is held
+ *            while the network is waited for; one retry at a time, and of a
+ *            row one attempt a call.  What a cancel or crash leaves unsettled
+ *            is due again when its lease ends.
+ * Locks:     a session's advisory lock for the whole call.
+ * Memory:    claims on the stack; the pool of connections stays with the
+ *            session, emptied when the call ends.
+ * Raises:    55000 without bank.bacen_url; 2D000 inside a transaction block;
+ *            22004, 22023, 57014; what caller.c raises.
+ */
+#include "postgres.h"
+
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "nodes/parsenodes.h"
+#include "storage/lock.h"
+#include "utils/timestamp.h"
+
+#include "bank.h"
+#include "fetch.h"
+#include "notification.h"
+
+PG_FUNCTION_INFO_V1(bank_notification_retry);
+
+/* Requests under way at once. */
+#define PLACES 16
+
+/* pg_advisory_lock and its kin use 1 and 2 in this place, customer.c 3. */
+#define RETRY_LOCK_CLASS 4
+
+/* A claim and its request; free where is_sent is false. */
+typedef struct Attempt
+{
+	BankClaim	claim;
+	BankBacenPost post;
+	bool		is_sent;
+} Attempt;
+
+typedef struct Retry
+{
+	BankHttpPool *pool;
+	TimestampTz due;			/* rows due later are left to the next call */
+	int			left;			/* rows that may still be claimed */
+	int			under_way;
+	Attempt		attempts[PLACES];
+} Retry;
+
+static Attempt *
+free_attempt(Retry *retry)
+{
+	Attempt    *attempt = retry->attempts;
+
+	while (attempt->is_sent)
+		attempt++;
+	Assert(attempt < retry->attempts + PLACES);
+	return attempt;
+}
+
+static void
+settle(const BankClaim *claim, const BankBacenOutcome *outcome)
+{
+	bank_notification_settle(claim, outcome);
+	SPI_commit();
+}
+
+static void
+settle_unknown_currency(const BankClaim *claim)
+{
+	BankBacenOutcome outcome = {.verdict = BANK_BACEN_DEAD};
+
+	snprintf(outcome.error, sizeof(outcome.error),
+			 "not sent: unknown currency %s", claim->notification.currency);
+	settle(claim, &outcome);
+}
+
+static void
+begin_attempt(Retry *retry, const BankClaim *claim)
+{
+	Attempt    *attempt = free_attempt(retry);
+
+	attempt->claim = *claim;
+	if (!bank_bacen_build(&attempt->post, &attempt->claim.notification,
+						  bank_bacen_url, bank_bacen_timeout))
+	{
+		settle_unknown_currency(claim);
+		return;
+	}
+	attempt->is_sent = bank_http_pool_start(retry->pool, &attempt->post.request, attempt);
+	Assert(attempt->is_sent);
+	retry->under_way++;
+}
+
+/* Fills the free places with what is due; fewer rows than places end it. */
+static void
+claim_and_send(Retry *retry)
+{
+	BankClaim	claims[PLACES];
+	int			wanted = Min(retry->left, bank_http_pool_free_places(retry->pool));
+	int			count;
+
+	if (wanted == 0)
+		return;
+	count = bank_notification_claim(claims, wanted, retry->due);
+	SPI_commit();
+	retry->left = count < wanted ? 0 : retry->left - count;
+	for (int i = 0; i < count; i++)
+		begin_attempt(retry, &claims[i]);
+}
+
+static void
+settle_finished(Retry *retry)
+{
+	const BankHttpReply *reply;
+	void	   *tag;
+
+	while ((reply = bank_http_pool_take(retry->pool, &tag)) != NULL)
+	{
+		Attempt    *attempt = tag;
+		BankBacenOutcome outcome;
+
+		bank_bacen_judge(&outcome, reply, attempt->claim.notification.transfer_id);
+		settle(&attempt->claim, &outcome);
+		attempt->is_sent = false;
+		retry->under_way--;
+	}
+}
+
+static void
+run(Retry *retry)
+{
+	SPI_connect_ext(SPI_OPT_NONATOMIC);
+	do
+	{
+		claim_and_send(retry);
+		if (retry->under_way > 0)
+			bank_fetch_wait(retry->pool);
+		settle_finished(retry);
+	} while (retry->under_way > 0 || retry->left > 0);
+	SPI_finish();
+}
+
+static int
+require_max_rows(FunctionCallInfo fcinfo)
+{
+	bank_require_argument(PG_ARGISNULL(0), "max_rows");
+	if (PG_GETARG_INT32(0) < 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("max_rows must be 1 or more")));
+	return PG_GETARG_INT32(0);
+}
+
+static void
+require_own_transactions(FunctionCallInfo fcinfo)
+{
+	if (!IsA(fcinfo->context, CallContext) ||
+		castNode(CallContext, fcinfo->context)->atomic)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TRANSACTION_TERMINATION),
+				 errmsg("bank_report.retry() cannot run inside a transaction block"),
+				 errhint("Call it as a statement of its own; it commits each step.")));
+}
+
+static void
+require_bacen_url(void)
+{
+	if (bank_bacen_url == NULL || *bank_bacen_url == '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("setting bank.bacen_url is empty"),
+				 errhint("Set it to the address that takes notifications, and reload.")));
+}
+
+static void
+run_alone(Retry *retry)
+{
+	LOCKTAG		tag;
+
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, 0, 0, RETRY_LOCK_CLASS);
+	if (LockAcquire(&tag, ExclusiveLock, true, true) == LOCKACQUIRE_NOT_AVAIL)
+	{
+		ereport(NOTICE, (errmsg("another session is retrying")));
+		return;
+	}
+	PG_TRY();
+	{
+		run(retry);
+	}
+	PG_FINALLY();
+	{
+		bank_http_pool_abort(retry->pool);
+		LockRelease(&tag, ExclusiveLock, true);
+	}
+	PG_END_TRY();
+}
+
+/* Sends up to max_rows notifications that are due. */
+Datum
+bank_notification_retry(PG_FUNCTION_ARGS)
+{
+	static BankHttpPool *pool = NULL;
+	Retry		retry = {.left = require_max_rows(fcinfo)};
+
+	require_own_transactions(fcinfo);
+	bank_require_writer("bank_report.retry()");
+	require_bacen_url();
+	retry.pool = bank_fetch_pool(&pool, PLACES);
+	retry.due = GetCurrentTimestamp();
+	run_alone(&retry);
+	PG_RETURN_VOID();
+}
