@@ -65,4 +65,29 @@ demo:
 	deploy/packages
 	/usr/bin/python3 deploy/demo/demo.py
 
-.PHONY: all bridge clean-bridge packages up down reset demo
+# Tests: the last line of each target sums them up.
+test:
+	deploy/packages
+	test/run
+quick:
+	deploy/packages
+	test/run tidy format python unit regress isolation pgtap
+regress isolation pgtap unit asan e2e:
+	deploy/packages
+	test/run $@
+
+# Takes the results of the regression and isolation tests as expected, once
+# the difference was read.
+ack:
+	cp build/results/regress/results/*.out expected/
+	cp build/results/isolation/results/*.out test/isolation/expected/
+
+tidy:
+	/usr/bin/python3 test/tidy.py
+format:
+	test/format
+format-check:
+	test/format --check
+
+.PHONY: all bridge clean-bridge packages up down reset demo test quick \
+	regress isolation pgtap unit asan e2e ack tidy format format-check
