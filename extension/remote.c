@@ -174,22 +174,40 @@ finish_answer(BankRemote *remote)
 	PQclear(rest);
 }
 
-/* A kept connection may have been closed meanwhile: a new one is tried. */
+/* Asks over the connection there is; NULL where that gave no rows. */
+static PGresult *
+ask_again(BankRemote *remote, const BankRemoteQuestion *question,
+		  const Deadline *deadline)
+{
+	PGresult   *result;
+
+	if (remote->is_busy ||
+		(remote->dsn != NULL && strcmp(remote->dsn, question->dsn) != 0))
+		disconnect(remote);
+	if (remote->connection == NULL)
+		return NULL;
+	result = ask(remote, question, deadline);
+	if (PQresultStatus(result) == PGRES_TUPLES_OK)
+		return result;
+	PQclear(result);
+	disconnect(remote);
+	return NULL;
+}
+
+/*
+ * A kept connection may have been closed meanwhile, or its session changed:
+ * where it gives no rows, a new one is asked.
+ */
 PGresult *
 bank_remote_ask(BankRemote *remote, const BankRemoteQuestion *question)
 {
 	Deadline	deadline = {.timeout_ms = question->timeout_ms};
-	PGresult   *result = NULL;
+	PGresult   *result;
 
 	INSTR_TIME_SET_CURRENT(deadline.start);
-	if (remote->is_busy ||
-		(remote->dsn != NULL && strcmp(remote->dsn, question->dsn) != 0))
-		disconnect(remote);
-	if (remote->connection != NULL)
-		result = ask(remote, question, &deadline);
+	result = ask_again(remote, question, &deadline);
 	if (result == NULL)
 	{
-		disconnect(remote);
 		connect_within(remote, question->dsn, &deadline);
 		result = ask(remote, question, &deadline);
 	}
