@@ -48,7 +48,7 @@ extern void bank_customer_api_require_active(const pg_uuid_t *customer_id);
 /* uuid.c */
 extern pg_uuid_t bank_uuid_generate(const pg_uuid_t *customer_id);
 extern uint64 bank_uuid_hash(const pg_uuid_t *id);
-extern const char *bank_uuid_text(const pg_uuid_t *id);	/* palloc'd */
+extern const char *bank_uuid_text(const pg_uuid_t *id); /* palloc'd */
 extern int	bank_uuid_compare(const pg_uuid_t *a, const pg_uuid_t *b);
 
 #endif

@@ -157,10 +157,10 @@ record_act(const BankCustomer *customer, BankOpenMode mode)
 static void
 update_status(BankCustomer *customer)
 {
-	LockWaitPolicy policy = customer->table.mode == BANK_OPEN_WRITE_NOWAIT ?
-		LockWaitSkip : LockWaitBlock;
+	bool		may_wait = customer->table.mode != BANK_OPEN_WRITE_NOWAIT;
 
-	if (bank_relation_lock(&customer->table, &customer->row, policy) != BANK_LOCK_TAKEN)
+	if (bank_relation_lock(&customer->table, &customer->row,
+						   may_wait ? LockWaitBlock : LockWaitSkip) != BANK_LOCK_TAKEN)
 		ereport(ERROR,
 				(errcode(BANK_ERRCODE_TRANSACTION_IN_PROGRESS),
 				 errmsg("transaction in progress"),

@@ -101,12 +101,16 @@ close_accounts(BankLedger *ledger, List *accounts)
 	ListCell   *cell;
 
 	foreach(cell, accounts)
+	{
 		if (((BankAccount *) lfirst(cell))->is_active)
 			try_lock_account(ledger, lfirst(cell));
+	}
 	require_all_empty(accounts);
 	foreach(cell, accounts)
+	{
 		if (((BankAccount *) lfirst(cell))->is_active)
 			bank_ledger_close_account(ledger, lfirst(cell));
+	}
 }
 
 static List *

@@ -106,8 +106,10 @@ lock_indexes_nowait(Relation relation, const char *table)
 	ListCell   *cell;
 
 	foreach(cell, indexes)
+	{
 		if (!ConditionalLockRelationOid(lfirst_oid(cell), RowExclusiveLock))
 			raise_busy_table(table);
+	}
 	list_free(indexes);
 }
 

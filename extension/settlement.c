@@ -49,7 +49,7 @@ lock_creation(const pg_uuid_t *id, bool dont_wait)
 static void
 create_settlement(BankLedger *ledger, const pg_uuid_t *id, const char *currency)
 {
-	BankAccount account = {.account_id = *id,.is_settlement = true};
+	BankAccount account = {.account_id = *id, .is_settlement = true};
 
 	memcpy(account.currency, currency, BANK_CURRENCY_SIZE);
 	bank_ledger_create_account(ledger, &account);

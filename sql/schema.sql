@@ -26,6 +26,9 @@ $$;
 
 -- ---------------------------------------------------------------------------
 -- bank_ledger: current state
+--
+-- vacuum_truncate is off for what an inactivation writes: the truncation's
+-- lock of the whole table would look to it like a transaction in progress.
 -- ---------------------------------------------------------------------------
 
 CREATE TABLE bank_ledger.site (
@@ -41,7 +44,7 @@ CREATE TABLE bank_ledger.customer (
     customer_id uuid PRIMARY KEY,
     status      text NOT NULL DEFAULT 'open' CHECK (status IN ('open', 'closing')),
     changed_at  timestamptz NOT NULL
-);
+) WITH (vacuum_truncate = false);
 COMMENT ON TABLE bank_ledger.customer IS 'Customers the ledger has met. closing: no account may be created (LG013).';
 
 CREATE TABLE bank_ledger.account (
@@ -60,7 +63,7 @@ CREATE TABLE bank_ledger.account (
     CHECK ((status = 'inactive') = (closed_at IS NOT NULL)),
     CHECK (kind = 'settlement' OR balance >= held),
     CHECK (status = 'active' OR (balance = 0 AND held = 0))
-) WITH (fillfactor = 50);
+) WITH (fillfactor = 50, vacuum_truncate = false);
 CREATE INDEX account_customer_id_idx ON bank_ledger.account (customer_id);
 COMMENT ON TABLE bank_ledger.account IS 'Current state of every account; money in minor units (centavos for BRL).';
 COMMENT ON COLUMN bank_ledger.account.customer_id IS 'Holder; null for settlement accounts.';
@@ -89,7 +92,7 @@ CREATE TABLE bank_ledger.account_event (
     occurred_at timestamptz NOT NULL,
     actor       text NOT NULL,
     PRIMARY KEY (account_id, version)
-);
+) WITH (vacuum_truncate = false);
 COMMENT ON TABLE bank_ledger.account_event IS 'Journal: what happened to an account other than a transfer. Insert-only.';
 COMMENT ON COLUMN bank_ledger.account_event.balance IS 'After the event, minor units.';
 COMMENT ON COLUMN bank_ledger.account_event.actor IS 'Role that called the function.';
@@ -143,7 +146,7 @@ CREATE TABLE bank_ledger.operator_act (
     transfer_id uuid,
     occurred_at timestamptz NOT NULL,
     actor       text NOT NULL
-);
+) WITH (vacuum_truncate = false);
 COMMENT ON TABLE bank_ledger.operator_act IS 'Acts on a customer or a notification. Insert-only, not published.';
 
 -- The journal refuses what is not an insert, also from its owner.
