@@ -2,19 +2,18 @@
  * The job of pg_cron that runs the retry.
  *
  * Promises:  there is one job at most; scheduling again replaces it.
- * Raises:    55000 without pg_cron; 22004, 22023; what caller.c raises.
+ * Raises:    55000 without pg_cron or a role that can run the job; 22004, 22023; what caller.c raises.
  * Not here:  the retry itself (retry.c).
  */
 #include "postgres.h"
 
+#include "catalog/pg_authid.h"
 #include "catalog/pg_type_d.h"
 #include "commands/dbcommands.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
-#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/syscache.h"
-#include "catalog/pg_authid.h"
 
 #include "bank.h"
 
@@ -81,9 +80,9 @@ require_pg_cron(void)
 				 errhint("Set shared_preload_libraries to include pg_cron and cron.database_name to this database, restart, and run CREATE EXTENSION pg_cron.")));
 }
 
-/* A role that may not log in cannot run jobs, and pg_cron would say it late. */
+/* pg_cron starts a session of the role. */
 static void
-warn_of_login(void)
+require_login(void)
 {
 	HeapTuple	role = SearchSysCache1(AUTHNAME, CStringGetDatum(JOB_ROLE));
 	bool		can_login = HeapTupleIsValid(role) &&
@@ -92,10 +91,11 @@ warn_of_login(void)
 	if (HeapTupleIsValid(role))
 		ReleaseSysCache(role);
 	if (!can_login)
-		ereport(WARNING,
-				(errmsg("role \"%s\" cannot log in, so the job will not run",
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("role \"%s\", which runs the retry, cannot log in",
 						JOB_ROLE),
-				 errhint("Run ALTER ROLE %s LOGIN, and let pg_hba.conf admit it from cron.host.",
+				 errhint("Run ALTER ROLE %s LOGIN, and let pg_hba.conf admit it from the host that cron.host names.",
 						 JOB_ROLE)));
 }
 
@@ -135,9 +135,9 @@ bank_notification_schedule(PG_FUNCTION_ARGS)
 	bank_require_writer("bank_report.schedule()");
 	SPI_connect();
 	require_pg_cron();
+	require_login();
 	job = make_job(times);
 	SPI_finish();
-	warn_of_login();
 	PG_RETURN_INT64(job);
 }
 

@@ -129,14 +129,15 @@ append_line(char *buffer, size_t size, const char *text)
 static void
 write_error(BankBacenOutcome *outcome, const BankHttpReply *reply)
 {
-	char	   *error = outcome->error;
+	const char *reason = reply->failed ? reply->error : reply->body;
+	const char *separator = *reason != '\0' ? ": " : "";
 
 	if (reply->status == 0)
-		snprintf(error, sizeof(outcome->error), "no answer: ");
+		snprintf(outcome->error, sizeof(outcome->error), "no answer%s", separator);
 	else
-		snprintf(error, sizeof(outcome->error), "answered %d: ", reply->status);
-	append_line(error, sizeof(outcome->error),
-				reply->failed ? reply->error : reply->body);
+		snprintf(outcome->error, sizeof(outcome->error), "answered %d%s",
+				 reply->status, separator);
+	append_line(outcome->error, sizeof(outcome->error), reason);
 }
 
 void
