@@ -14,7 +14,6 @@
 #include "database.h"
 #include "kafka.h"
 #include "log.h"
-#include "role.h"
 
 #define ANSWER_TIMEOUT_MS 5000
 
@@ -118,25 +117,6 @@ read_tail(rd_kafka_topic_t *topic, int64_t end, BridgePosition *position)
 	return complete ? found : BRIDGE_POSITION_UNKNOWN;
 }
 
-/* A topic made a moment ago has no leader yet, which passes. */
-static rd_kafka_resp_err_t
-query_offsets(rd_kafka_t *client, int64_t *low, int64_t *high)
-{
-	int64_t		deadline = bridge_clock_ms() + ANSWER_TIMEOUT_MS;
-	rd_kafka_resp_err_t error;
-
-	for (;;)
-	{
-		error = rd_kafka_query_watermark_offsets(client, BANK_TOPIC_BRIDGE, 0,
-												 low, high, ANSWER_TIMEOUT_MS);
-		if ((error != RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION &&
-			 error != RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE) ||
-			bridge_clock_ms() >= deadline)
-			return error;
-		bridge_stop_sleep(100);
-	}
-}
-
 static BridgePositionFound
 read_topic(rd_kafka_t *client, BridgePosition *position)
 {
@@ -144,7 +124,9 @@ read_topic(rd_kafka_t *client, BridgePosition *position)
 	BridgePositionFound found = BRIDGE_POSITION_UNKNOWN;
 	int64_t		low;
 	int64_t		high;
-	rd_kafka_resp_err_t error = query_offsets(client, &low, &high);
+	rd_kafka_resp_err_t error =
+	rd_kafka_query_watermark_offsets(client, BANK_TOPIC_BRIDGE, 0, &low, &high,
+									 ANSWER_TIMEOUT_MS);
 
 	if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
 		bridge_log(BRIDGE_LOG_WARNING, "could not read the position record",

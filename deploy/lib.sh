@@ -73,6 +73,10 @@ as_server() {
     ( cd "$RUN" && exec env -i PATH="$PATH" HOME="$RUN" LANG=C.UTF-8 $AS_SERVER "$@" )
 }
 
+boot_id() {
+    cat /proc/sys/kernel/random/boot_id
+}
+
 # Prints "pid starttime boot" of a process, also of one that has ended and
 # waits to be collected.
 identity() {
@@ -82,7 +86,7 @@ identity() {
     # and, 19 further on, the start time.
     # shellcheck disable=SC2086
     set -- ${identity_stat##*) }
-    echo "$identity_pid ${20} $(cat /proc/sys/kernel/random/boot_id)"
+    echo "$identity_pid ${20} $(boot_id)"
 }
 
 # True while the process of a part is there at all.
@@ -102,10 +106,23 @@ part_runs() {
     part_pid "$1" >/dev/null
 }
 
+# A part leads a session of its own.  What is left in it when its leader is
+# gone, a process someone stopped for instance, is killed.
+end_session() {
+    [ -f "$RUN/pid/$1" ] || return 0
+    read -r session _ session_boot <"$RUN/pid/$1" || return 0
+    [ "$session_boot" = "$(boot_id)" ] || return 0
+    [ ! -e "/proc/$session" ] || part_lingers "$1" || return 0
+    for member in $(ps -o pid= -s "$session"); do
+        kill -KILL "$member" 2>/dev/null || true
+    done
+}
+
 # start_part PART COMMAND...
 start_part() {
     start_name=$1
     shift
+    end_session "$start_name"
     # shellcheck disable=SC2086
     (
         cd "$RUN"
@@ -137,7 +154,11 @@ part_failed() {
 
 # stop_part PART SIGNAL SECONDS: asks by SIGNAL, then kills.
 stop_part() {
-    stop_pid=$(part_pid "$1") || { rm -f "$RUN/pid/$1"; return 0; }
+    if ! stop_pid=$(part_pid "$1"); then
+        end_session "$1"
+        rm -f "$RUN/pid/$1"
+        return 0
+    fi
     kill "-$2" "$stop_pid" 2>/dev/null || true
     stop_deadline=$(($(now) + $3))
     while part_runs "$1"; do
@@ -148,6 +169,7 @@ stop_part() {
         fi
         sleep 0.05
     done
+    end_session "$1"
     rm -f "$RUN/pid/$1"
     say "$1 stopped"
 }
