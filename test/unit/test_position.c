@@ -1,0 +1,60 @@
+/* The position record, and the epoch it tells. */
+#include "position.h"
+
+#include "tap.h"
+
+static BridgePosition
+sample(void)
+{
+	return (BridgePosition)
+	{
+		.lsn = UINT64_C(0x1F000000A0),.epoch = 3,
+			.epoch_lsn = UINT64_C(0x1F00000001),
+			.system_identifier = INT64_MIN,.timeline = 2
+	};
+}
+
+static void
+test_round_trip(void)
+{
+	BridgePosition position = sample();
+	BridgePosition back = {0};
+	char		text[BRIDGE_POSITION_SIZE];
+	size_t		length = bridge_position_format(&position, text);
+
+	tap_is_text(text, "{\"slot\":\"bank_bridge\",\"lsn\":\"1F/A0\",\"epoch\":3,"
+				"\"epoch_lsn\":\"1F/1\","
+				"\"system_identifier\":\"-9223372036854775808\","
+				"\"timeline\":2}", "text of a record");
+	tap_ok(bridge_position_parse(text, length, &back), "it is read again");
+	tap_ok(back.lsn == position.lsn && back.epoch == position.epoch &&
+		   back.epoch_lsn == position.epoch_lsn &&
+		   back.system_identifier == position.system_identifier &&
+		   back.timeline == position.timeline, "and says the same");
+	tap_ok(!bridge_position_parse(text, length - 1, &back), "a cut record");
+	tap_ok(!bridge_position_parse("{}", 2, &back), "an empty one");
+}
+
+static void
+test_epoch(void)
+{
+	BridgePosition position = sample();
+
+	tap_is_int(bridge_position_epoch_at(&position, position.lsn), 3,
+			   "the last epoch");
+	tap_is_int(bridge_position_epoch_at(&position, position.epoch_lsn), 3,
+			   "from where it begins");
+	tap_is_int(bridge_position_epoch_at(&position, position.epoch_lsn - 1), 2,
+			   "the one before, before that");
+	position.epoch_lsn = 0;
+	tap_is_int(bridge_position_epoch_at(&position, 0), 3,
+			   "one that began before the slot");
+}
+
+int
+main(void)
+{
+	test_round_trip();
+	test_epoch();
+	return tap_done();
+}
