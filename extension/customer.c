@@ -22,9 +22,6 @@
 #include "bank.h"
 #include "customer.h"
 
-/* pg_advisory_lock and its kin use 1 and 2 in this place. */
-#define CUSTOMER_LOCK_CLASS 3
-
 enum
 {
 	CUSTOMER_ID,
@@ -70,7 +67,7 @@ lock_customer(const pg_uuid_t *customer_id, bool dont_wait)
 	LOCKTAG		tag;
 
 	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, (uint32) (hash >> 32), (uint32) hash,
-						 CUSTOMER_LOCK_CLASS);
+						 BANK_LOCK_CUSTOMER);
 	return LockAcquire(&tag, ExclusiveLock, false, dont_wait) != LOCKACQUIRE_NOT_AVAIL;
 }
 

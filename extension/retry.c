@@ -9,7 +9,7 @@
  * Locks:     a session's advisory lock for the whole call.
  * Memory:    claims on the stack; the pool of connections stays with the
  *            session, emptied when the call ends.
- * Raises:    55000 without bank.bacen_url; 2D000 inside a transaction block;
+ * Raises:    F0000 without bank.bacen_url; 2D000 inside a transaction block;
  *            22004, 22023, 57014; what caller.c raises.
  */
 #include "postgres.h"
@@ -28,9 +28,6 @@ PG_FUNCTION_INFO_V1(bank_notification_retry);
 
 /* Requests under way at once. */
 #define PLACES 16
-
-/* pg_advisory_lock and its kin use 1 and 2 in this place, customer.c 3. */
-#define RETRY_LOCK_CLASS 4
 
 /* A claim and its request; free where is_sent is false. */
 typedef struct Attempt
@@ -170,7 +167,7 @@ require_bacen_url(void)
 {
 	if (bank_bacen_url == NULL || *bank_bacen_url == '\0')
 		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				(errcode(ERRCODE_CONFIG_FILE_ERROR),
 				 errmsg("setting bank.bacen_url is empty"),
 				 errhint("Set it to the address that takes notifications, and reload.")));
 }
@@ -180,7 +177,7 @@ run_alone(Retry *retry)
 {
 	LOCKTAG		tag;
 
-	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, 0, 0, RETRY_LOCK_CLASS);
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, 0, 0, BANK_LOCK_RETRY);
 	if (LockAcquire(&tag, ExclusiveLock, true, true) == LOCKACQUIRE_NOT_AVAIL)
 	{
 		ereport(NOTICE, (errmsg("another session is retrying")));

@@ -2,7 +2,7 @@
  * The job of pg_cron that runs the retry.
  *
  * Promises:  there is one job at most; scheduling again replaces it.
- * Raises:    55000 without pg_cron or a role that can run the job; 22004, 22023; what caller.c raises.
+ * Raises:    0A000 without pg_cron or a role that can run the job; 22004, 22023; what caller.c raises.
  * Not here:  the retry itself (retry.c).
  */
 #include "postgres.h"
@@ -74,7 +74,7 @@ require_pg_cron(void)
 			"WHERE e.extname OPERATOR(pg_catalog.=) 'pg_cron'", 0, NULL);
 	if (SPI_processed == 0)
 		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("pg_cron is not installed in database \"%s\"",
 						get_database_name(MyDatabaseId)),
 				 errhint("Set shared_preload_libraries to include pg_cron and cron.database_name to this database, restart, and run CREATE EXTENSION pg_cron.")));
@@ -92,7 +92,7 @@ require_login(void)
 		ReleaseSysCache(role);
 	if (!can_login)
 		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("role \"%s\", which runs the retry, cannot log in",
 						JOB_ROLE),
 				 errhint("Run ALTER ROLE %s LOGIN, and let pg_hba.conf admit it from the host that cron.host names.",

@@ -22,9 +22,6 @@
 
 #define SETTLEMENT_ACCOUNTS 16
 
-/* 1 and 2 are pg_advisory_lock's, 3 the customers' (customer.c). */
-#define SETTLEMENT_LOCK_CLASS 4
-
 static pg_uuid_t
 settlement_id(const char *currency, int number)
 {
@@ -42,7 +39,7 @@ lock_creation(const pg_uuid_t *id, bool dont_wait)
 	LOCKTAG		tag;
 
 	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, (uint32) (hash >> 32), (uint32) hash,
-						 SETTLEMENT_LOCK_CLASS);
+						 BANK_LOCK_SETTLEMENT);
 	return LockAcquire(&tag, ExclusiveLock, false, dont_wait) != LOCKACQUIRE_NOT_AVAIL;
 }
 
