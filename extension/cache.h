@@ -9,8 +9,8 @@
 typedef enum BankCacheAnswer
 {
 	BANK_CACHE_FOUND,
-	BANK_CACHE_ABSENT,				/* nothing usable: worth repairing */
-	BANK_CACHE_AWAY					/* no Redis to ask now */
+	BANK_CACHE_ABSENT,			/* nothing usable: worth repairing */
+	BANK_CACHE_AWAY				/* no Redis to ask now */
 } BankCacheAnswer;
 
 /* Reads a balance, which is set only where found; raises 57014 alone. */

@@ -21,8 +21,8 @@
 #include "utils/timestamp.h"
 
 #include "bank.h"
+#include "claim.h"
 #include "fetch.h"
-#include "notification.h"
 
 PG_FUNCTION_INFO_V1(bank_notification_retry);
 
@@ -60,7 +60,7 @@ free_attempt(Retry *retry)
 static void
 settle(const BankClaim *claim, const BankBacenOutcome *outcome)
 {
-	bank_notification_settle(claim, outcome);
+	bank_claim_settle(claim, outcome);
 	SPI_commit();
 }
 
@@ -101,7 +101,7 @@ claim_and_send(Retry *retry)
 
 	if (wanted == 0)
 		return;
-	count = bank_notification_claim(claims, wanted, retry->due);
+	count = bank_claim_take(claims, wanted, retry->due);
 	SPI_commit();
 	retry->left = count < wanted ? 0 : retry->left - count;
 	for (int i = 0; i < count; i++)

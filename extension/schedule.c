@@ -2,7 +2,8 @@
  * The job of pg_cron that runs the retry.
  *
  * Promises:  there is one job at most; scheduling again replaces it.
- * Raises:    0A000 without pg_cron or a role that can run the job; 22004, 22023; what caller.c raises.
+ * Raises:    0A000 without pg_cron or a role that can run the job; 22004,
+ *            22023; what caller.c raises.
  * Not here:  the retry itself (retry.c).
  */
 #include "postgres.h"
@@ -86,7 +87,7 @@ require_login(void)
 {
 	HeapTuple	role = SearchSysCache1(AUTHNAME, CStringGetDatum(JOB_ROLE));
 	bool		can_login = HeapTupleIsValid(role) &&
-		((Form_pg_authid) GETSTRUCT(role))->rolcanlogin;
+	((Form_pg_authid) GETSTRUCT(role))->rolcanlogin;
 
 	if (HeapTupleIsValid(role))
 		ReleaseSysCache(role);

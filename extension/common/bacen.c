@@ -49,8 +49,8 @@ bank_bacen_build(BankBacenPost *post, const BankBacenNotification *notification,
 	post->request = (BankHttpRequest)
 	{
 		.method = "POST", .url = url, .body = post->body,
-		.headers = post->headers, .connect_timeout_ms = timeout_ms,
-		.timeout_ms = timeout_ms, .answer_max = ANSWER_MAX
+			.headers = post->headers, .connect_timeout_ms = timeout_ms,
+			.timeout_ms = timeout_ms, .answer_max = ANSWER_MAX
 	};
 	return true;
 }

@@ -31,7 +31,8 @@ typedef struct BankHttpReply
 {
 	bool		failed;			/* no complete answer; error says why */
 	int			status;			/* 0: not even a status */
-	int			retry_after_s;	/* 0 to BANK_HTTP_RETRY_AFTER_MAX; 0: none given */
+	int			retry_after_s;	/* 0 to BANK_HTTP_RETRY_AFTER_MAX; 0: none
+								 * given */
 	const char *body;			/* ends with a NUL that size leaves out */
 	size_t		size;
 	const char *error;			/* one line; empty unless failed */

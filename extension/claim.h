@@ -1,14 +1,13 @@
 /*
- * Rows of bank_report.notification, claimed and settled by SPI.
+ * Rows of bank_report.notification that this session has leased.
  */
-#ifndef BANK_NOTIFICATION_H
-#define BANK_NOTIFICATION_H
+#ifndef BANK_CLAIM_H
+#define BANK_CLAIM_H
 
 #include "datatype/timestamp.h"
 
 #include "bacen.h"
 
-/* A row that this session has leased. */
 typedef struct BankClaim
 {
 	BankBacenNotification notification;
@@ -20,13 +19,13 @@ typedef struct BankClaim
  * and counts an attempt of each; returns how many.  The caller commits before
  * he sends.
  */
-extern int	bank_notification_claim(BankClaim *claims, int max, TimestampTz due);
+extern int	bank_claim_take(BankClaim *claims, int max, TimestampTz due);
 
 /*
  * Stores what came of an attempt, unless the lease ended and another attempt
  * began meanwhile.
  */
-extern void bank_notification_settle(const BankClaim *claim,
-									 const BankBacenOutcome *outcome);
+extern void bank_claim_settle(const BankClaim *claim,
+							  const BankBacenOutcome *outcome);
 
 #endif
