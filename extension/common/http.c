@@ -172,20 +172,15 @@ watch(Place *place)
 static bool
 set_headers(Place *place, const char *const *headers)
 {
-	/* Without this, libcurl asks leave before it sends a longer body. */
-	struct curl_slist *list = curl_slist_append(NULL, "Expect:");
-
-	for (; list != NULL && headers != NULL && *headers != NULL; headers++)
+	for (; headers != NULL && *headers != NULL; headers++)
 	{
-		struct curl_slist *longer = curl_slist_append(list, *headers);
+		struct curl_slist *longer = curl_slist_append(place->headers, *headers);
 
 		if (longer == NULL)
-			curl_slist_free_all(list);
-		list = longer;
+			return false;
+		place->headers = longer;
 	}
-	place->headers = list;
-	return list != NULL &&
-		curl_easy_setopt(place->easy, CURLOPT_HTTPHEADER, list) == CURLE_OK;
+	return curl_easy_setopt(place->easy, CURLOPT_HTTPHEADER, place->headers) == CURLE_OK;
 }
 
 static bool
