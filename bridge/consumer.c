@@ -17,9 +17,11 @@
 #include "clock.h"
 #include "kafka.h"
 #include "log.h"
+#include "role.h"
 
 #define BATCH_WAIT_MS 3
 #define METADATA_TIMEOUT_MS 2000
+#define CLOSE_TIMEOUT_MS 500
 #define WATERMARK_TIMEOUT_MS 5000
 #define METADATA_PERIOD_MS 10000
 #define METADATA_PERIOD_DOWN_MS 1000
@@ -36,6 +38,7 @@ struct BridgeConsumer
 	bool		unreachable;
 	int64_t		next_metadata_ms;
 	int64_t		next_commit_ms;
+	BridgeOffsets committed;
 };
 
 typedef struct Property
@@ -119,12 +122,12 @@ create_queue(BridgeConsumer *consumer)
 
 /* Asks how many partitions there are; 0 where the topic is absent. */
 static bool
-count_partitions(BridgeConsumer *consumer, int *count)
+count_partitions(const BridgeConsumer *consumer, int timeout_ms, int *count)
 {
 	const rd_kafka_metadata_t *metadata;
 	rd_kafka_resp_err_t error = rd_kafka_metadata(consumer->client, 0,
 												  consumer->topic, &metadata,
-												  METADATA_TIMEOUT_MS);
+												  timeout_ms);
 
 	if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
 		return false;
@@ -222,8 +225,9 @@ open_partitions(BridgeConsumer *consumer, BridgeOffsets *offsets)
 
 	if (!create_client(consumer) || !create_queue(consumer))
 		return BRIDGE_CONSUMER_FAILED;
-	if (!count_partitions(consumer, &consumer->partitions) ||
-		consumer->partitions == 0)
+	consumer->unreachable = !count_partitions(consumer, METADATA_TIMEOUT_MS,
+											  &consumer->partitions);
+	if (consumer->unreachable || consumer->partitions == 0)
 		return BRIDGE_CONSUMER_UNREACHABLE;
 	state = fit_offsets(consumer, offsets);
 	if (state == BRIDGE_CONSUMER_READY)
@@ -253,10 +257,25 @@ bridge_consumer_open(const BridgeConsumerSpec *spec, BridgeOffsets *offsets,
 	return state;
 }
 
+static bool
+brokers_answer(const BridgeConsumer *consumer)
+{
+	int			count;
+
+	return !consumer->unreachable && consumer->topic != NULL &&
+		count_partitions(consumer, CLOSE_TIMEOUT_MS, &count);
+}
+
+/*
+ * A client waits for brokers that are silent longer than a stop may last; the
+ * process that ends gives back what it holds.
+ */
 void
 bridge_consumer_close(BridgeConsumer *consumer)
 {
 	if (consumer == NULL)
+		return;
+	if (bridge_stop_requested() && !brokers_answer(consumer))
 		return;
 	if (consumer->queue != NULL)
 	{
@@ -288,7 +307,8 @@ look_after(BridgeConsumer *consumer)
 
 	if (now < consumer->next_metadata_ms)
 		return BRIDGE_CONSUMER_READY;
-	consumer->unreachable = !count_partitions(consumer, &count);
+	consumer->unreachable = !count_partitions(consumer, METADATA_TIMEOUT_MS,
+											  &count);
 	consumer->next_metadata_ms = bridge_clock_ms() +
 		(consumer->unreachable ? METADATA_PERIOD_DOWN_MS : METADATA_PERIOD_MS);
 	return count > consumer->partitions ? BRIDGE_CONSUMER_GROWN :
@@ -378,6 +398,26 @@ bridge_consumer_log_problem(const rd_kafka_message_t *message,
 			   message->offset, problem->text);
 }
 
+/* The offsets that moved since they were last committed. */
+static rd_kafka_topic_partition_list_t *
+list_moved(BridgeConsumer *consumer, const BridgeOffsets *offsets)
+{
+	rd_kafka_topic_partition_list_t *list;
+	BridgeOffsets *committed = &consumer->committed;
+
+	list = rd_kafka_topic_partition_list_new(offsets->count);
+	for (int i = 0; i < offsets->count; i++)
+	{
+		if (i < committed->count && committed->next[i] == offsets->next[i])
+			continue;
+		if (offsets->next[i] >= 0)
+			rd_kafka_topic_partition_list_add(list, consumer->spec.topic,
+											  i)->offset = offsets->next[i];
+	}
+	*committed = *offsets;
+	return list;
+}
+
 void
 bridge_consumer_commit(BridgeConsumer *consumer, const BridgeOffsets *offsets)
 {
@@ -386,11 +426,7 @@ bridge_consumer_commit(BridgeConsumer *consumer, const BridgeOffsets *offsets)
 	if (bridge_clock_ms() < consumer->next_commit_ms)
 		return;
 	consumer->next_commit_ms = bridge_clock_ms() + COMMIT_PERIOD_MS;
-	list = rd_kafka_topic_partition_list_new(offsets->count);
-	for (int i = 0; i < offsets->count; i++)
-		if (offsets->next[i] >= 0)
-			rd_kafka_topic_partition_list_add(list, consumer->spec.topic,
-											  i)->offset = offsets->next[i];
+	list = list_moved(consumer, offsets);
 	if (list->cnt > 0)
 		rd_kafka_commit(consumer->client, list, 1);
 	rd_kafka_topic_partition_list_destroy(list);
