@@ -348,8 +348,8 @@ static void
 wait_for_records(const Project *project)
 {
 	struct pollfd fds[2] = {
-		{.fd = bridge_consumer_fd(project->consumer),.events = POLLIN},
-		{.fd = bridge_stop_fd(),.events = POLLIN}
+		{.fd = bridge_consumer_fd(project->consumer), .events = POLLIN},
+		{.fd = bridge_stop_fd(), .events = POLLIN}
 	};
 
 	if (project->batch.count < BATCH_MAX)
@@ -415,9 +415,12 @@ bridge_project_run(const BridgeConfig *config)
 	if (!bridge_config_require(config, "project.dsn") ||
 		!bridge_config_require(config, "redis.url"))
 		return BRIDGE_EXIT_CONFIG;
-	project.spec = (BridgeConsumerSpec){config, BANK_TOPIC_BALANCES, GROUP};
-	project.store.spec = (BridgeStoreSpec){config->project_dsn,
-		"bank-bridge project", bridge_readmodel_claim};
+	project.spec.config = config;
+	project.spec.topic = BANK_TOPIC_BALANCES;
+	project.spec.group = GROUP;
+	project.store.spec.dsn = config->project_dsn;
+	project.store.spec.application = "bank-bridge project";
+	project.store.spec.claim = bridge_readmodel_claim;
 	project.begin_wait_ms = RETRY_MIN_MS;
 	project.redis_wait_ms = RETRY_MIN_MS;
 	project.redis = bank_redis_create(config->redis_url,

@@ -176,9 +176,9 @@ fill_batch(Report *report, int *taken)
 static void
 choose_attempts(Report *report)
 {
-	int			room = bridge_sending_room(report->sending) -
-		report->result_count;
+	int			room = bridge_sending_room(report->sending);
 
+	room -= report->result_count;
 	if (bridge_stop_requested())
 		room = 0;
 	for (int i = 0; i < report->count; i++)
@@ -352,9 +352,12 @@ bridge_report_run(const BridgeConfig *config)
 	if (!bridge_config_require(config, "report.dsn") ||
 		!bridge_config_require(config, "bacen.url"))
 		return BRIDGE_EXIT_CONFIG;
-	report.spec = (BridgeConsumerSpec){config, BANK_TOPIC_TRANSFERS, GROUP};
-	report.store.spec = (BridgeStoreSpec){config->report_dsn,
-		"bank-bridge report", bridge_notification_claim};
+	report.spec.config = config;
+	report.spec.topic = BANK_TOPIC_TRANSFERS;
+	report.spec.group = GROUP;
+	report.store.spec.dsn = config->report_dsn;
+	report.store.spec.application = "bank-bridge report";
+	report.store.spec.claim = bridge_notification_claim;
 	report.timeout_ms = config->bacen_timeout_ms;
 	report.begin_wait_ms = RETRY_MIN_MS;
 	report.wake_fd = -1;

@@ -50,8 +50,8 @@ static bool
 wait_socket(const BridgeStore *store, short events, int64_t deadline)
 {
 	struct pollfd fds[2] = {
-		{.fd = PQsocket(store->connection),.events = events},
-		{.fd = bridge_stop_fd(),.events = POLLIN}
+		{.fd = PQsocket(store->connection), .events = events},
+		{.fd = bridge_stop_fd(), .events = POLLIN}
 	};
 	bool		stopping = false;
 

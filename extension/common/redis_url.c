@@ -33,6 +33,14 @@ hex_value(char c)
 	return -1;
 }
 
+static Slice
+slice_of(const char *start, size_t length)
+{
+	Slice		slice = {.start = start, .length = length};
+
+	return slice;
+}
+
 static bool
 copy_slice(Slice slice, char *buffer, size_t size)
 {
@@ -91,8 +99,8 @@ parse_credentials(Slice slice, BankRedisUrl *url)
 
 	if (colon == NULL)
 		return "user without password";
-	user = (Slice){slice.start, (size_t) (colon - slice.start)};
-	password = (Slice){colon + 1, slice.length - user.length - 1};
+	user = slice_of(slice.start, (size_t) (colon - slice.start));
+	password = slice_of(colon + 1, slice.length - user.length - 1);
 	if (!copy_slice(user, url->user, sizeof(url->user)) ||
 		!copy_slice(password, url->password, sizeof(url->password)))
 		return "user or password too long";
@@ -115,7 +123,7 @@ skip_credentials(const char *text, BankRedisUrl *url, const char **problem)
 			at = text + i;
 	if (at == NULL)
 		return text;
-	*problem = parse_credentials((Slice){text, (size_t) (at - text)}, url);
+	*problem = parse_credentials(slice_of(text, (size_t) (at - text)), url);
 	return at + 1;
 }
 
@@ -128,7 +136,7 @@ parse_socket(const char *text, BankRedisUrl *url)
 	url->is_socket = true;
 	if (text[0] != '/' || span < 2)
 		return "path of the socket is missing";
-	if (!copy_slice((Slice){text, span}, url->host, sizeof(url->host)))
+	if (!copy_slice(slice_of(text, span), url->host, sizeof(url->host)))
 		return "path of the socket too long";
 	text += span;
 	if (*text == '\0')
@@ -174,7 +182,7 @@ static const char *
 parse_network(const char *text, BankRedisUrl *url)
 {
 	size_t		span = strcspn(text, "/");
-	const char *problem = parse_host((Slice){text, span}, url);
+	const char *problem = parse_host(slice_of(text, span), url);
 
 	if (problem != NULL)
 		return problem;

@@ -28,9 +28,10 @@ tap_ok(bool holds, const char *name)
 static inline bool
 tap_is_text(const char *got, const char *expected, const char *name)
 {
-	bool		equal = got == expected ||
-		(got != NULL && expected != NULL && strcmp(got, expected) == 0);
+	bool		equal = got == expected;
 
+	if (got != NULL && expected != NULL)
+		equal = strcmp(got, expected) == 0;
 	if (!tap_ok(equal, name))
 		printf("# got      %s\n# expected %s\n", got != NULL ? got : "(null)",
 			   expected != NULL ? expected : "(null)");
