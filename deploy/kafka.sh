@@ -27,10 +27,12 @@ fetch_jars() {
     mkdir -p "$CACHE"
     fetched=$(mktemp -d "$CACHE/fetch-XXXXXX")
     jar_list >"$fetched/pom.xml"
-    mvn -B -q -f "$fetched/pom.xml" -Dmaven.repo.local="$CACHE/maven" \
+    MAVEN_OPTS=-XX:-UsePerfData mvn -B -q -f "$fetched/pom.xml" -Dmaven.repo.local="$CACHE/maven" \
         org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies \
-        -DincludeScope=runtime -DoutputDirectory="$fetched/jars" >"$RUN/log/maven.log" 2>&1 ||
-        { tail -n 25 "$RUN/log/maven.log" >&2; rm -rf "$fetched"; fail 'Kafka could not be fetched'; }
+        -DincludeScope=runtime -DoutputDirectory="$fetched/jars" \
+        >"$RUN/log/maven.log" 2>&1 ||
+        { tail -n 25 "$RUN/log/maven.log" >&2; rm -rf "$fetched"
+            fail 'Kafka could not be fetched'; }
     mv -T "$fetched/jars" "$JARS" 2>/dev/null || [ -d "$JARS" ]
     rm -rf "$fetched"
 }
