@@ -231,19 +231,20 @@ store_kafka(BridgeConfig *config, const char *name, const char *value)
 }
 
 static bool
-set_kafka(Source *source, const char *name, const char *value)
+set_kafka(Source *source, const char *full_name, const char *value)
 {
+	const char *name = full_name + strlen(KAFKA_PREFIX);
 	char		why[256];
 	rd_kafka_conf_t *conf;
 	rd_kafka_conf_res_t result;
 
 	if (bridge_kafka_reserved(name))
-		return refuse(source, name, "property is set by bank-bridge");
+		return refuse(source, full_name, "property is set by bank-bridge");
 	conf = rd_kafka_conf_new();
 	result = rd_kafka_conf_set(conf, name, value, why, sizeof(why));
 	rd_kafka_conf_destroy(conf);
 	if (result != RD_KAFKA_CONF_OK)
-		return refuse(source, name, why);
+		return refuse(source, full_name, why);
 	store_kafka(source->config, name, value);
 	return true;
 }
@@ -254,7 +255,7 @@ set_by_name(Source *source, const char *name, const char *value)
 	const Setting *setting = find_setting(name);
 
 	if (strncmp(name, KAFKA_PREFIX, strlen(KAFKA_PREFIX)) == 0)
-		return set_kafka(source, name + strlen(KAFKA_PREFIX), value);
+		return set_kafka(source, name, value);
 	if (setting == NULL)
 		return refuse(source, name, "unknown name");
 	if (source->file != NULL && source->seen[setting - settings])
