@@ -9,9 +9,14 @@
 \set key3 '''e0000000-0000-4000-8000-000000000003'''
 \set key9 '''e0000000-0000-4000-8000-000000000009'''
 
+-- which of the settlement accounts is taken, and what was on it, is chance
 CREATE VIEW posted AS
 SELECT row_number() OVER (ORDER BY completed_at), kind, amount, currency,
-       from_version, to_version, from_balance, to_balance, from_held, to_held
+       CASE WHEN kind <> 'deposit' THEN from_version END AS from_version,
+       CASE WHEN kind <> 'withdrawal' THEN to_version END AS to_version,
+       CASE WHEN kind <> 'deposit' THEN from_balance END AS from_balance,
+       CASE WHEN kind <> 'withdrawal' THEN to_balance END AS to_balance,
+       from_held, to_held
 FROM bank_ledger.transfer WHERE customer_id = :customer;
 
 SELECT currency FROM bank.create_account(:customer, 'BRL', :a);
