@@ -6,7 +6,7 @@
 # $RUN/log/PART.log.
 
 umask 022
-ROOT=$PWD
+ROOT=$(pwd -P)
 RUN=${BANK_RUN_DIR:-.run}
 case $RUN in
     /*) ;;
@@ -27,7 +27,7 @@ now() {
 }
 
 # Where fetched programs are kept, for every clone of this user.
-CACHE=${BANK_CACHE_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/bank}
+CACHE=${BANK_CACHE_DIR:-${XDG_CACHE_HOME:-${HOME:-$RUN}/.cache}/bank}
 
 # PostgreSQL refuses root, so root runs every part as postgres, with the one
 # right it takes to read a clone in a folder of root's own.  The securebit
@@ -123,6 +123,7 @@ start_part() {
     start_name=$1
     shift
     end_session "$start_name"
+    say "starting $start_name"
     # shellcheck disable=SC2086
     (
         cd "$RUN"

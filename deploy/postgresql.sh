@@ -87,7 +87,7 @@ server_answers() {
 # until then.
 wait_for_leftovers() {
     leftover_deadline=$(($(now) + 30))
-    while readlink /proc/[0-9]*/cwd 2>/dev/null | grep -qxF "$DATA" ||
+    while readlink /proc/[0-9]*/cwd 2>/dev/null | grep -qxF "$(readlink -f "$DATA")" ||
         part_lingers postgresql; do
         [ "$(now)" -lt "$leftover_deadline" ] || fail "a process still works in $DATA"
         sleep 0.1
@@ -98,14 +98,21 @@ start_server() {
     start_part postgresql "$BIN/postgres" -D "$DATA"
 }
 
+# The databases are made by the script that is installed now; a stack of a
+# development version is not upgraded.
 make_objects() {
-    [ ! -f "$DATA/stack-objects" ] || return 0
+    script=$(cksum <"$ROOT/sql/bank--$version.sql")
+    if made=$(as_server cat "$DATA/stack-objects" 2>/dev/null); then
+        [ "$made" = "$script" ] ||
+            say 'the SQL has changed since the databases were made; make reset begins anew'
+        return 0
+    fi
     run_sql bank -c 'CREATE EXTENSION IF NOT EXISTS bank' \
         -c 'CREATE EXTENSION IF NOT EXISTS pg_cron' \
         -c 'ALTER ROLE bank_publish LOGIN' -c 'ALTER ROLE bank_project LOGIN' \
         -c 'ALTER ROLE bank_report LOGIN' &&
         run_sql bank_search -c 'CREATE EXTENSION IF NOT EXISTS bank' &&
-        own_file "$DATA/stack-objects" </dev/null
+        echo "$script" | own_file "$DATA/stack-objects"
 }
 
 postgresql_up() {
