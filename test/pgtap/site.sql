@@ -52,7 +52,7 @@ SELECT is(name, 'other.site-1', 'and then has the name') FROM site;
 SELECT is(count(*), 1::bigint, 'in the one row there is') FROM site;
 
 SELECT throws_ok(format('SELECT bank_ledger.init(%L, %L)', bad.role, bad.name), bad.code, NULL,
-                 format('init refuses role %L and name %L', bad.role, bad.name))
+                 format('init refuses role %s and name %s', to_json(bad.role), to_json(bad.name)))
 FROM (VALUES (NULL, 'a', '22004'), ('ledger', NULL, '22004'), ('teller', 'a', '22023'),
              ('ledger', '', '22023'), ('ledger', 'a/b', '22023'), ('ledger', 'a b', '22023'),
              ('ledger', E'a\nb', '22023'), ('ledger', repeat('x', 65), '22023')) AS bad (role, name, code);

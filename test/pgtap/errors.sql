@@ -1,0 +1,211 @@
+-- Every refusal has its SQLSTATE, one line for people, a detail, and leaves
+-- nothing behind.
+BEGIN;
+SELECT no_plan();
+\ir setup/accounts.psql
+
+CREATE TEMPORARY TABLE refused (code text, statement text, seen_code text,
+                                message text, detail text, hint text);
+INSERT INTO refused (code, statement) VALUES
+-- accounts nobody has, and those nobody may name
+('LG001', 'bank.transfer({unknown}, {b}, 1)'),
+('LG001', 'bank.transfer({a}, {unknown}, 1)'),
+('LG001', 'bank.deposit({unknown}, 1)'),
+('LG001', 'bank.withdraw({unknown}, 1)'),
+('LG001', 'bank.inactivate_account({unknown})'),
+('LG001', 'bank.ledger_balance({unknown})'),
+('LG001', 'bank.transfer({settlement}, {b}, 1)'),
+('LG001', 'bank.transfer({a}, {settlement}, 1)'),
+('LG001', 'bank.deposit({settlement}, 1)'),
+('LG001', 'bank.withdraw({settlement}, 1)'),
+('LG001', 'bank.inactivate_account({settlement})'),
+('LG001', 'bank.ledger_balance({settlement})'),
+-- customers as customer-api has them
+('LG002', 'bank.create_account(''00000000-0000-4000-8000-000000000404'')'),
+('LG002', 'bank.reactivate_customer(''00000000-0000-4000-8000-000000000404'')'),
+('LG003', 'bank.create_account(''00000000-0000-4000-8000-000000000422'')'),
+('LG003', 'bank.reactivate_customer(''00000000-0000-4000-8000-000000000422'')'),
+('LG011', 'bank.create_account(''00000000-0000-4000-8000-000000000503'')'),
+('LG011', 'bank.reactivate_customer(''00000000-0000-4000-8000-000000000503'')'),
+-- states
+('LG004', 'bank.transfer({closed}, {b}, 1)'),
+('LG004', 'bank.transfer({a}, {closed}, 1)'),
+('LG004', 'bank.deposit({closed}, 1)'),
+('LG004', 'bank.withdraw({closed}, 1)'),
+('LG005', 'bank.transfer({a}, {b}, 991)'),
+('LG005', 'bank.transfer({a}, {b}, 9007199254740991)'),
+('LG005', 'bank.transfer({empty}, {empty_too}, 1)'),
+('LG005', 'bank.withdraw({a}, 991)'),
+('LG005', 'bank.withdraw({empty}, 1)'),
+('LG006', 'bank.transfer({a}, {foreign}, 1)'),
+('LG006', 'bank.transfer({foreign}, {a}, 1)'),
+('LG007', 'bank.transfer({a}, {dollars}, 1)'),
+('LG007', 'bank.transfer({dollars}, {a}, 1)'),
+('LG010', 'bank.inactivate_account({a})'),
+('LG010', 'bank.inactivate_customer(''c0000000-0000-4000-8000-000000000070'')'),
+('LG014', 'bank.balance({unknown})'),
+('LG016', 'bank_report.requeue(''ee000000-0000-4000-8000-00000000ffff'')'),
+-- keys that name something else
+('LG008', 'bank.transfer({a}, {b}, 11, ''ee000000-0000-4000-8000-000000000004'')'),
+('LG008', 'bank.transfer({b}, {a}, 10, ''ee000000-0000-4000-8000-000000000004'')'),
+('LG008', 'bank.deposit({a}, 999, ''ee000000-0000-4000-8000-000000000001'')'),
+('LG008', 'bank.deposit({b}, 1000, ''ee000000-0000-4000-8000-000000000001'')'),
+('LG008', 'bank.withdraw({a}, 1000, ''ee000000-0000-4000-8000-000000000001'')'),
+('LG008', 'bank.transfer({a}, {b}, 1000, ''ee000000-0000-4000-8000-000000000001'')'),
+('LG008', 'bank.create_account(''c0000000-0000-4000-8000-000000000070'', ''USD'', {a})'),
+('LG008', 'bank.create_account(''c0000000-0000-4000-8000-000000000071'', ''BRL'', {a})'),
+('LG008', 'bank.create_account(''c0000000-0000-4000-8000-000000000070'', ''BRL'', {settlement})'),
+-- null
+('22004', 'bank.create_account(NULL)'),
+('22004', 'bank.create_account(''c0000000-0000-4000-8000-000000000070'', NULL)'),
+('22004', 'bank.inactivate_customer(NULL)'),
+('22004', 'bank.inactivate_account(NULL)'),
+('22004', 'bank.reactivate_customer(NULL)'),
+('22004', 'bank.transfer(NULL, {b}, 1)'),
+('22004', 'bank.transfer({a}, NULL, 1)'),
+('22004', 'bank.transfer({a}, {b}, NULL)'),
+('22004', 'bank.transfer(NULL, NULL, NULL, NULL)'),
+('22004', 'bank.deposit(NULL, 1)'),
+('22004', 'bank.deposit({a}, NULL)'),
+('22004', 'bank.withdraw(NULL, 1)'),
+('22004', 'bank.withdraw({a}, NULL)'),
+('22004', 'bank.ledger_balance(NULL)'),
+('22004', 'bank.balance(NULL)'),
+('22004', 'bank.balance({a}, NULL)'),
+('22004', 'bank_report.requeue(NULL)'),
+('22004', 'bank_report.schedule(NULL)'),
+-- arguments that make no sense
+('22023', 'bank.transfer({a}, {b}, 0)'),
+('22023', 'bank.transfer({a}, {b}, -1)'),
+('22023', 'bank.transfer({a}, {b}, -9223372036854775808)'),
+('22023', 'bank.transfer({a}, {a}, 1)'),
+('22023', 'bank.transfer({unknown}, {unknown}, 1)'),
+('22023', 'bank.deposit({a}, 0)'),
+('22023', 'bank.deposit({a}, -1)'),
+('22023', 'bank.withdraw({a}, 0)'),
+('22023', 'bank.withdraw({a}, -9223372036854775808)'),
+('22023', 'bank.create_account(''c0000000-0000-4000-8000-000000000070'', ''XYZ'')'),
+('22023', 'bank.create_account(''c0000000-0000-4000-8000-000000000070'', ''brl'')'),
+('22023', 'bank.create_account(''c0000000-0000-4000-8000-000000000070'', '''')'),
+('22023', 'bank.create_account(''c0000000-0000-4000-8000-000000000070'', ''BRL '')'),
+('22023', 'bank.create_account(''c0000000-0000-4000-8000-000000000070'', repeat(''B'', 100000))'),
+('22023', 'bank.balance({a}, -1)'),
+('22023', 'bank_report.schedule(0)'),
+('22023', 'bank_report.schedule(-5)'),
+('22023', 'bank_report.schedule(7)'),
+('22023', 'bank_report.schedule(61)'),
+('22023', 'bank_report.schedule(2880)'),
+('22023', 'bank_report.schedule(2147483647)'),
+-- out of range
+('22003', 'bank.transfer({a}, {b}, 9007199254740992)'),
+('22003', 'bank.deposit({a}, 9007199254740992)'),
+('22003', 'bank.deposit({a}, 9223372036854775807)'),
+('22003', 'bank.withdraw({a}, 9223372036854775807)'),
+('22003', 'bank.deposit({a}, 9007199254740991)'),
+('22003', 'bank.transfer({a}, {b}, ''99999999999999999999'')'),
+-- not a uuid, not a number
+('22P02', 'bank.create_account(''7'')'),
+('22P02', 'bank.transfer(''x'', {b}, 1)'),
+('22P02', 'bank.transfer({a}, {b}, 1, ''x'')'),
+('22P02', 'bank.deposit({a}, ''10.50'')'),
+('22P02', 'bank.inactivate_customer('''')'),
+('22P02', 'bank.balance(''x'')');
+
+INSERT INTO account_named
+SELECT 'empty_too', (bank.create_account('c0000000-0000-4000-8000-000000000072')).account_id;
+
+CREATE FUNCTION pg_temp.state() RETURNS text LANGUAGE sql AS $$
+    SELECT md5(concat((SELECT string_agg(t::text, ',' ORDER BY t::text) FROM bank_ledger.account AS t),
+                      (SELECT string_agg(t::text, ',' ORDER BY t::text) FROM bank_ledger.account_event AS t),
+                      (SELECT string_agg(t::text, ',' ORDER BY t::text) FROM bank_ledger.transfer AS t),
+                      (SELECT string_agg(t::text, ',' ORDER BY t::text) FROM bank_ledger.customer AS t),
+                      (SELECT string_agg(t::text, ',' ORDER BY t::text) FROM bank_ledger.operator_act AS t),
+                      (SELECT string_agg(t::text, ',' ORDER BY t::text) FROM bank_report.notification AS t)))
+$$;
+CREATE TEMPORARY TABLE before AS SELECT pg_temp.state() AS state;
+
+CREATE PROCEDURE pg_temp.try_all() LANGUAGE plpgsql AS $$
+DECLARE
+    attempt record;
+    seen refused;
+BEGIN
+    FOR attempt IN SELECT r.statement FROM refused AS r LOOP
+        seen := NULL;
+        BEGIN
+            PERFORM pg_temp.run('SELECT ' || attempt.statement);
+        EXCEPTION WHEN OTHERS THEN
+            GET STACKED DIAGNOSTICS seen.seen_code = RETURNED_SQLSTATE,
+                seen.message = MESSAGE_TEXT, seen.detail = PG_EXCEPTION_DETAIL,
+                seen.hint = PG_EXCEPTION_HINT;
+        END;
+        UPDATE refused SET seen_code = coalesce(seen.seen_code, 'none'), message = seen.message,
+            detail = seen.detail, hint = seen.hint
+        WHERE statement = attempt.statement;
+    END LOOP;
+END
+$$;
+CALL pg_temp.try_all();
+
+SELECT is(seen_code, code, left(statement, 90)) FROM refused;
+SELECT is(pg_temp.state(), state, 'none of them left anything') FROM before;
+
+-- How they read.  Messages of types and their input are the server's own.
+SELECT is_empty(
+    $$SELECT statement, message FROM refused WHERE message ~ E'\n' OR message ~ '^[A-Z]' OR message ~ '\.$'$$,
+    'messages are one line, in lower case, without a full stop');
+SELECT is_empty(
+    $$SELECT statement, detail, hint FROM refused
+      WHERE detail <> '' AND detail !~ '^([A-Z][^\n]*\.(\n|$))+$'
+         OR hint <> '' AND hint !~ '^[A-Zb][^\n]*\.$'$$,
+    'details are sentences, one a line; hints are one');
+SELECT is_empty($$SELECT statement FROM refused WHERE code LIKE 'LG%' AND coalesce(detail, '') = ''$$,
+                'every refusal of ours has a detail');
+SELECT is_empty(
+    $$SELECT statement, detail FROM refused
+      WHERE code IN ('LG001', 'LG002', 'LG003', 'LG004', 'LG005', 'LG006', 'LG007', 'LG010', 'LG014', 'LG016')
+        AND detail !~ '[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}'$$,
+    'and names the id it is about');
+
+-- A key that was refused is free, and a replay outlives the closing.
+SELECT throws_ok(pg_temp.with_ids($$SELECT bank.transfer({a}, {b}, 5000, 'ee000000-0000-4000-8000-000000000009')$$),
+                 'LG005', NULL, 'a key is refused');
+SELECT lives_ok(pg_temp.with_ids($$SELECT bank.transfer({b}, {a}, 7, 'ee000000-0000-4000-8000-000000000009')$$),
+                'and then used for something else');
+SELECT lives_ok(pg_temp.with_ids(s.statement), s.statement)
+FROM (VALUES ('SELECT bank.withdraw({dollars}, 100, ''ee000000-0000-4000-8000-000000000010'')'),
+             ('SELECT bank.inactivate_account({dollars})'),
+             ('SELECT bank.withdraw({dollars}, 100, ''ee000000-0000-4000-8000-000000000010'')'),
+             ('SELECT bank.deposit({dollars}, 100, ''ee000000-0000-4000-8000-000000000003'')')) AS s (statement);
+SELECT is(version, 4::bigint, 'a replay posts nothing')
+FROM bank_ledger.account JOIN account_named ON id = account_id WHERE name = 'dollars';
+
+-- LG013: closing
+SELECT lives_ok($$SELECT bank.inactivate_customer('c0000000-0000-4000-8000-000000000072')$$, 'a customer leaves');
+SELECT throws_ok($$SELECT bank.create_account('c0000000-0000-4000-8000-000000000072')$$, 'LG013', NULL,
+                 'and gets no account');
+
+-- LG019: a database that is no ledger, or does not say what it is
+CREATE FUNCTION pg_temp.without_ledger(how text) RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE
+    writer text;
+BEGIN
+    FOREACH writer IN ARRAY ARRAY[
+        'bank.create_account(''c0000000-0000-4000-8000-000000000070'')',
+        'bank.inactivate_customer(''c0000000-0000-4000-8000-000000000070'')',
+        'bank.inactivate_account({b})',
+        'bank.reactivate_customer(''c0000000-0000-4000-8000-000000000070'')',
+        'bank.transfer({a}, {b}, 1)', 'bank.deposit({a}, 1)', 'bank.withdraw({a}, 1)',
+        'bank_report.requeue(''ee000000-0000-4000-8000-000000000004'')',
+        'bank_report.schedule()', 'bank_report.unschedule()']
+    LOOP
+        RETURN NEXT throws_ok(pg_temp.with_ids('SELECT ' || writer), 'LG019', NULL, how || ': ' || writer);
+    END LOOP;
+END
+$$;
+SELECT lives_ok($$SELECT bank_ledger.init('search', 'test')$$, 'this is a search database now');
+SELECT pg_temp.without_ledger('search');
+SELECT lives_ok('DELETE FROM bank_ledger.site', 'and now it is nothing');
+SELECT pg_temp.without_ledger('no site');
+
+SELECT * FROM finish();
+ROLLBACK;
