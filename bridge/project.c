@@ -142,6 +142,8 @@ begin(Project *project)
 		return BRIDGE_EXIT_KAFKA;
 	if (state != BRIDGE_CONSUMER_READY)
 	{
+		bridge_log(BRIDGE_LOG_WARNING, "kafka or the topic is not there",
+				   "topic=%s", project->spec.topic);
 		say_unhealthy("kafka or its topic bank.balances is not there");
 		return BRIDGE_EXIT_OK;
 	}

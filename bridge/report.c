@@ -116,6 +116,8 @@ begin(Report *report)
 		return BRIDGE_EXIT_KAFKA;
 	if (state != BRIDGE_CONSUMER_READY)
 	{
+		bridge_log(BRIDGE_LOG_WARNING, "kafka or the topic is not there",
+				   "topic=%s", report->spec.topic);
 		say_unhealthy("kafka or its topic bank.transfers is not there");
 		return BRIDGE_EXIT_OK;
 	}
@@ -278,7 +280,7 @@ say_state(Report *report, BridgeConsumerState state)
 		bridge_health_set(BRIDGE_ROLE_REPORT, true, "");
 }
 
-/* One batch, from Kafka to the first attempts, and what has ended since. */
+/* One batch, from Kafka to the first attempts. */
 static int
 step(Report *report)
 {
@@ -297,7 +299,6 @@ step(Report *report)
 		return code;
 	if (report->ends_badly)
 		return BRIDGE_EXIT_KAFKA;
-	store_results(report);
 	say_state(report, state);
 	if (state == BRIDGE_CONSUMER_GROWN)
 		leave(report);
@@ -316,6 +317,7 @@ run(Report *report)
 			code = begin(report);
 		else
 			code = step(report);
+		store_results(report);
 		if (code == BRIDGE_EXIT_OK && report->consumer == NULL)
 		{
 			bridge_sending_wait(report->sending, bridge_stop_fd(),
