@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -171,6 +172,19 @@ plan_restart(Child *child)
 		child->backoff_ms = BACKOFF_MAX_MS;
 }
 
+/* What /health says until the role runs again. */
+static void
+tell_end(BridgeRole role, int code)
+{
+	char		reason[64];
+
+	if (code < 0)
+		snprintf(reason, sizeof(reason), "process was killed");
+	else
+		snprintf(reason, sizeof(reason), "process ended with exit code %d", code);
+	bridge_health_set(role, false, reason);
+}
+
 static void
 judge_end(Supervisor *supervisor, Child *child, int status)
 {
@@ -180,6 +194,7 @@ judge_end(Supervisor *supervisor, Child *child, int status)
 	child->lifeline = -1;
 	child->pid = 0;
 	bridge_metrics_role(child->role, 0);
+	tell_end(child->role, code);
 	bridge_log(code == 0 ? BRIDGE_LOG_INFO : BRIDGE_LOG_WARNING, "role ended",
 			   "ended=%s exit_code=%d signal=%d", bridge_role_name(child->role),
 			   code, WIFSIGNALED(status) ? WTERMSIG(status) : 0);
