@@ -25,7 +25,7 @@ static uint64_t
 read_number(BridgeBytes *bytes, size_t size)
 {
 	const unsigned char *byte =
-		(const unsigned char *) bridge_bytes_skip(bytes, size);
+	(const unsigned char *) bridge_bytes_skip(bytes, size);
 	uint64_t	value = 0;
 
 	if (byte == NULL)

@@ -55,31 +55,31 @@ static const Setting settings[] = {
 	{"publish.dsn", SETTING_DSN, "", 0, 0, TARGET(publish_dsn),
 	"ledger database as bank_publish"},
 	{"publish.heartbeat_s", SETTING_INTEGER, "30", 1, 3600,
-		TARGET(publish_heartbeat_s), "seconds between heartbeats"},
+	TARGET(publish_heartbeat_s), "seconds between heartbeats"},
 	{"project.dsn", SETTING_DSN, "", 0, 0, TARGET(project_dsn),
 	"search database as bank_project"},
 	{"report.dsn", SETTING_DSN, "", 0, 0, TARGET(report_dsn),
 	"ledger database as bank_report"},
 	{"topics.partitions", SETTING_INTEGER, "6", 1, 1000,
-		TARGET(topics_partitions), "partitions of a topic init makes"},
+	TARGET(topics_partitions), "partitions of a topic init makes"},
 	{"topics.replication_factor", SETTING_INTEGER, "-1", -1, 100,
-		TARGET(topics_replication_factor), "-1: the broker's default"},
+	TARGET(topics_replication_factor), "-1: the broker's default"},
 	{"topics.min_insync_replicas", SETTING_INTEGER, "0", 0, 100,
-		TARGET(topics_min_insync_replicas), "0: the broker's default"},
+	TARGET(topics_min_insync_replicas), "0: the broker's default"},
 	{"topics.compaction_lag_ms", SETTING_INTEGER, "86400000", DAY_MS, INT64_MAX,
-		TARGET(topics_compaction_lag_ms), "how long every record is kept"},
+	TARGET(topics_compaction_lag_ms), "how long every record is kept"},
 	{"topics.transfers_retention_ms", SETTING_INTEGER, "-1", -1, INT64_MAX,
-		TARGET(topics_transfers_retention_ms), "-1: for ever"},
+	TARGET(topics_transfers_retention_ms), "-1: for ever"},
 	{"redis.url", SETTING_URL, "", 0, 0, TARGET(redis_url),
 	"redis://[user:password@]host:port"},
 	{"redis.timeout_ms", SETTING_INTEGER, "500", 1, 60000,
-		TARGET(redis_timeout_ms), "limit of one exchange"},
+	TARGET(redis_timeout_ms), "limit of one exchange"},
 	{"bacen.url", SETTING_URL, "", 0, 0, TARGET(bacen_url),
 	"where notifications are posted"},
 	{"bacen.timeout_ms", SETTING_INTEGER, "5000", 1, 300000,
-		TARGET(bacen_timeout_ms), "limit of one attempt"},
+	TARGET(bacen_timeout_ms), "limit of one attempt"},
 	{"bacen.parallel", SETTING_INTEGER, "16", 1, 256,
-		TARGET(bacen_parallel), "first attempts at the same time"},
+	TARGET(bacen_parallel), "first attempts at the same time"},
 	{"http.address", SETTING_TEXT, "127.0.0.1", 0, 0, TARGET(http_address),
 	"where /metrics and /health are served"},
 	{"http.port", SETTING_INTEGER, "9464", 0, 65535, TARGET(http_port),
@@ -221,8 +221,8 @@ store_kafka(BridgeConfig *config, const char *name, const char *value)
 	if (property == NULL)
 	{
 		config->kafka = require_memory(
-			realloc(config->kafka,
-					(config->kafka_count + 1) * sizeof(*config->kafka)));
+									   realloc(config->kafka,
+											   (config->kafka_count + 1) * sizeof(*config->kafka)));
 		property = &config->kafka[config->kafka_count++];
 		property->name = require_memory(strdup(name));
 		property->value = NULL;
@@ -299,7 +299,7 @@ read_line(char *line, int size, void *user)
 static bool
 load_file(const char *file, BridgeConfig *config)
 {
-	Source		source = {.file = file,.config = config};
+	Source		source = {.file = file, .config = config};
 	LineReader	reader = {.stream = fopen(file, "re")};
 	int			line;
 
@@ -329,7 +329,7 @@ matches_variable(const char *name, const char *variable, size_t length)
 	for (size_t i = 0; i < length; i++)
 	{
 		char		expected = name[i] == '.' ? '_' :
-			(char) toupper((unsigned char) name[i]);
+		(char) toupper((unsigned char) name[i]);
 
 		if (variable[i] != expected)
 			return false;
@@ -401,7 +401,7 @@ load_environment(BridgeConfig *config)
 bool
 bridge_config_load(const char *file, BridgeConfig *config)
 {
-	Source		source = {.file = "default",.config = config};
+	Source		source = {.file = "default", .config = config};
 
 	memset(config, 0, sizeof(*config));
 	for (size_t i = 0; i < SETTING_COUNT; i++)

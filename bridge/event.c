@@ -149,7 +149,7 @@ add_event(BridgeEvents *events, const char *topic, const char *type)
 static bool
 make_account_id(BridgeEvent *event, const AccountState *state, bool with_status)
 {
-	Writer		writer = {.text = event->id,.size = sizeof(event->id)};
+	Writer		writer = {.text = event->id, .size = sizeof(event->id)};
 
 	put(&writer, state->account_id->text, BANK_UUID_LENGTH);
 	PUT(&writer, ":");
@@ -191,7 +191,7 @@ make_balance(const AccountState *state, BridgeEvents *events)
 {
 	BridgeEvent *event = add_event(events, BANK_TOPIC_BALANCES,
 								   BANK_EVENT_BALANCE_UPDATED);
-	Writer		writer = {.text = event->value,.size = sizeof(event->value)};
+	Writer		writer = {.text = event->value, .size = sizeof(event->value)};
 
 	put_account_head(&writer, state);
 	PUT(&writer, ",\"balance\":");
@@ -212,7 +212,7 @@ static bool
 make_account(const AccountState *state, const char *type, BridgeEvents *events)
 {
 	BridgeEvent *event = add_event(events, BANK_TOPIC_ACCOUNTS, type);
-	Writer		writer = {.text = event->value,.size = sizeof(event->value)};
+	Writer		writer = {.text = event->value, .size = sizeof(event->value)};
 
 	put_account_head(&writer, state);
 	put_status_and_version(&writer, state);
@@ -228,11 +228,11 @@ make_account_events(const BridgeAccountEvent *row, int32_t epoch,
 					BridgeEvents *events)
 {
 	AccountState state = {
-		.account_id = &row->account_id,.customer_id = &row->customer_id,
-		.transfer_id = &row->transfer_id,.at = &row->occurred_at,
-		.currency = row->currency,.status = row->status,
-		.balance = row->balance,.held = row->held,
-		.version = row->version,.epoch = epoch
+		.account_id = &row->account_id, .customer_id = &row->customer_id,
+		.transfer_id = &row->transfer_id, .at = &row->occurred_at,
+		.currency = row->currency, .status = row->status,
+		.balance = row->balance, .held = row->held,
+		.version = row->version, .epoch = epoch
 	};
 
 	if (!is_event_kind(row->kind) || !is_status(row->status) ||
@@ -287,7 +287,7 @@ make_transfer(const BridgeTransferRow *row, int32_t epoch, BridgeEvents *events)
 {
 	BridgeEvent *event = add_event(events, BANK_TOPIC_TRANSFERS,
 								   BANK_EVENT_TRANSFER_COMPLETED);
-	Writer		writer = {.text = event->value,.size = sizeof(event->value)};
+	Writer		writer = {.text = event->value, .size = sizeof(event->value)};
 
 	put_parties(&writer, row);
 	put_posting(&writer, row, epoch);
@@ -315,8 +315,8 @@ state_after(const BridgeTransferRow *row, int32_t epoch,
 	{
 		.account_id = account_id,
 			.customer_id = is_settlement(account_id) ? &no_uuid : &row->customer_id,
-			.transfer_id = &row->transfer_id,.at = &row->completed_at,
-			.currency = row->currency,.status = LITERAL("active"),
+			.transfer_id = &row->transfer_id, .at = &row->completed_at,
+			.currency = row->currency, .status = LITERAL("active"),
 			.epoch = epoch
 	};
 }

@@ -29,7 +29,10 @@ pass_finished(BridgeInflight *inflight)
 bool
 bridge_inflight_create(BridgeInflight *inflight, uint64_t capacity)
 {
-	*inflight = (BridgeInflight) {.capacity = capacity};
+	*inflight = (BridgeInflight)
+	{
+		.capacity = capacity
+	};
 	inflight->entries = calloc(capacity, sizeof(BridgeInflightEntry));
 	return inflight->entries != NULL;
 }
@@ -56,7 +59,10 @@ bridge_inflight_empty(const BridgeInflight *inflight)
 void
 bridge_inflight_begin(BridgeInflight *inflight)
 {
-	*entry_of(inflight, inflight->next++) = (BridgeInflightEntry) {0};
+	*entry_of(inflight, inflight->next++) = (BridgeInflightEntry)
+	{
+		0
+	};
 }
 
 uint64_t

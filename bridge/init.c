@@ -137,10 +137,11 @@ make_position(const BridgeConfig *config, PGconn *conn)
 	code = bridge_catalog_read(conn, &catalog);
 	if (code != BRIDGE_EXIT_OK)
 		return code;
-	position = (BridgePosition) {
-		.lsn = catalog.confirmed_lsn,.epoch = catalog.epoch,
-		.system_identifier = catalog.system_identifier,
-		.timeline = catalog.timeline
+	position = (BridgePosition)
+	{
+		.lsn = catalog.confirmed_lsn, .epoch = catalog.epoch,
+			.system_identifier = catalog.system_identifier,
+			.timeline = catalog.timeline
 	};
 	return bridge_position_write(config, &position) ? BRIDGE_EXIT_OK :
 		BRIDGE_EXIT_KAFKA;

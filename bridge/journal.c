@@ -205,7 +205,7 @@ put_date(char *target, int64_t days)
 	int64_t		year_of_era = (day_of_era - day_of_era / 1460 +
 							   day_of_era / 36524 - day_of_era / 146096) / 365;
 	int64_t		day_of_year = day_of_era -
-		(365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+	(365 * year_of_era + year_of_era / 4 - year_of_era / 100);
 	int64_t		shifted_month = (5 * day_of_year + 2) / 153;
 	int64_t		month = shifted_month < 10 ? shifted_month + 3 : shifted_month - 9;
 	int64_t		year = era * 400 + year_of_era + (month <= 2 ? 1 : 0);
@@ -253,7 +253,7 @@ read_column(const BridgeJournalColumn *column, const BridgeValue *value,
 			BridgeJournalRow *row)
 {
 	void	   *target = (char *) row + column->target;
-	BridgeBytes bytes = {.next = value->data,.left = value->length};
+	BridgeBytes bytes = {.next = value->data, .left = value->length};
 
 	if (value->data == NULL)
 		return column->nullable;

@@ -216,9 +216,9 @@ describe_topics(const BridgeConfig *config, rd_kafka_NewTopic_t **topics)
 static bool
 judge_topics(rd_kafka_event_t *event)
 {
-	const rd_kafka_CreateTopics_result_t *result =
+	const		rd_kafka_CreateTopics_result_t *result =
 	rd_kafka_event_CreateTopics_result(event);
-	const rd_kafka_topic_result_t **topics;
+	const		rd_kafka_topic_result_t **topics;
 	size_t		count = 0;
 	bool		done = true;
 

@@ -17,17 +17,17 @@
 #define ROLE_GRACE_S 9
 
 static const char usage[] =
-"usage: bank-bridge [--config FILE] COMMAND\n"
-"\n"
-"  init                 prepare databases, slot, topics; repeatable\n"
-"  run ROLE[,ROLE...]   run roles, each in a process of its own\n"
-"  publish              WAL to Kafka\n"
-"  project              Kafka to the search database and Redis\n"
-"  report               Kafka to notifications and BACEN\n"
-"  config               print the effective configuration\n"
-"\n"
-"Every setting may also come from the environment: redis.timeout_ms is\n"
-"BANK_BRIDGE_REDIS_TIMEOUT_MS.\n";
+	"usage: bank-bridge [--config FILE] COMMAND\n"
+	"\n"
+	"  init                 prepare databases, slot, topics; repeatable\n"
+	"  run ROLE[,ROLE...]   run roles, each in a process of its own\n"
+	"  publish              WAL to Kafka\n"
+	"  project              Kafka to the search database and Redis\n"
+	"  report               Kafka to notifications and BACEN\n"
+	"  config               print the effective configuration\n"
+	"\n"
+	"Every setting may also come from the environment: redis.timeout_ms is\n"
+	"BANK_BRIDGE_REDIS_TIMEOUT_MS.\n";
 
 static const struct option options[] = {
 	{"config", required_argument, NULL, 'c'},

@@ -12,8 +12,8 @@ decode_begin(BridgeBytes *bytes, BridgePgoutput *message)
 {
 	message->kind = BRIDGE_PGOUTPUT_BEGIN;
 	message->commit_lsn = bridge_bytes_uint64(bytes);
-	bridge_bytes_uint64(bytes);	/* time of the commit */
-	bridge_bytes_uint32(bytes);	/* transaction id */
+	bridge_bytes_uint64(bytes); /* time of the commit */
+	bridge_bytes_uint32(bytes); /* transaction id */
 	return NULL;
 }
 
@@ -24,7 +24,7 @@ decode_commit(BridgeBytes *bytes, BridgePgoutput *message)
 	bridge_bytes_uint8(bytes);	/* flags, none defined */
 	message->commit_lsn = bridge_bytes_uint64(bytes);
 	message->end_lsn = bridge_bytes_uint64(bytes);
-	bridge_bytes_uint64(bytes);	/* time of the commit */
+	bridge_bytes_uint64(bytes); /* time of the commit */
 	return NULL;
 }
 
@@ -46,7 +46,7 @@ decode_relation(BridgeBytes *bytes, BridgePgoutput *message)
 		bridge_bytes_uint8(bytes);	/* part of the key? */
 		relation->columns[i].name = bridge_bytes_string(bytes);
 		relation->columns[i].type = bridge_bytes_uint32(bytes);
-		bridge_bytes_uint32(bytes);	/* type modifier */
+		bridge_bytes_uint32(bytes); /* type modifier */
 	}
 	return NULL;
 }
@@ -57,7 +57,10 @@ decode_value(BridgeBytes *bytes, BridgeValue *value)
 	switch (bridge_bytes_uint8(bytes))
 	{
 		case 'n':
-			*value = (BridgeValue) {NULL, 0};
+			*value = (BridgeValue)
+			{
+				NULL, 0
+			};
 			return NULL;
 		case 'b':
 			value->length = bridge_bytes_uint32(bytes);
@@ -118,7 +121,7 @@ decode_body(BridgeBytes *bytes, BridgePgoutput *message)
 const char *
 bridge_pgoutput_decode(const char *data, size_t length, BridgePgoutput *message)
 {
-	BridgeBytes bytes = {.next = data,.left = length};
+	BridgeBytes bytes = {.next = data, .left = length};
 	const char *error = decode_body(&bytes, message);
 
 	if (bytes.overrun)

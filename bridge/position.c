@@ -103,7 +103,7 @@ read_tail(rd_kafka_topic_t *topic, int64_t end, BridgePosition *position)
 	while (!complete && bridge_clock_ms() < deadline)
 	{
 		rd_kafka_message_t *message =
-			rd_kafka_consume(topic, 0, ANSWER_TIMEOUT_MS / 10);
+		rd_kafka_consume(topic, 0, ANSWER_TIMEOUT_MS / 10);
 
 		if (message == NULL)
 			continue;

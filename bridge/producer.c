@@ -106,7 +106,13 @@ create_client(BridgeProducer *producer, const BridgeConfig *config)
 bool
 bridge_producer_create(BridgeProducer *producer, const BridgeConfig *config)
 {
-	*producer = (BridgeProducer) {.wakeup = {-1, -1}};
+	*producer = (BridgeProducer)
+	{
+		.wakeup =
+		{
+			-1, -1
+		}
+	};
 	producer->progress_at = bridge_clock_ms();
 	if (pipe2(producer->wakeup, O_CLOEXEC | O_NONBLOCK) != 0 ||
 		!bridge_inflight_create(&producer->inflight, TRANSACTION_LIMIT) ||

@@ -33,11 +33,11 @@
 #define FRAME_BATCH 256
 
 static const char heartbeat_query[] =
-"SELECT bank_ledger.beat(),"
-" pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_lsn(), confirmed_flush_lsn),"
-" coalesce(safe_wal_size, -1) "
-"FROM pg_catalog.pg_replication_slots "
-"WHERE slot_name OPERATOR(pg_catalog.=) '" BANK_SLOT "'";
+	"SELECT bank_ledger.beat(),"
+	" pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_lsn(), confirmed_flush_lsn),"
+	" coalesce(safe_wal_size, -1) "
+	"FROM pg_catalog.pg_replication_slots "
+	"WHERE slot_name OPERATOR(pg_catalog.=) '" BANK_SLOT "'";
 
 typedef struct Publisher
 {
@@ -159,10 +159,10 @@ wait_for_event(Publisher *publisher, bool at_hand)
 	BridgeSession *session = &publisher->session;
 	short		wal_events = session->wal.unsent ? POLLOUT : 0;
 	struct pollfd fds[] = {
-		{.fd = bridge_stop_fd(),.events = POLLIN},
-		{.fd = bridge_producer_fd(&publisher->producer),.events = POLLIN},
-		{.fd = PQsocket(session->wal.conn),.events = wal_events},
-		{.fd = PQsocket(session->sql),.events = POLLIN},
+		{.fd = bridge_stop_fd(), .events = POLLIN},
+		{.fd = bridge_producer_fd(&publisher->producer), .events = POLLIN},
+		{.fd = PQsocket(session->wal.conn), .events = wal_events},
+		{.fd = PQsocket(session->sql), .events = POLLIN},
 	};
 
 	if (bridge_producer_has_room(&publisher->producer))
@@ -280,7 +280,7 @@ serve_until(Publisher *publisher, int64_t milliseconds,
 {
 	int64_t		deadline = bridge_clock_ms() + milliseconds;
 	struct pollfd fd = {
-		.fd = bridge_producer_fd(&publisher->producer),.events = POLLIN
+		.fd = bridge_producer_fd(&publisher->producer), .events = POLLIN
 	};
 
 	while (!done(publisher) && !publisher->producer.failed &&

@@ -98,7 +98,7 @@ bridge_stop_catch(int lifeline, unsigned grace_s)
 bool
 bridge_stop_requested(void)
 {
-	struct pollfd stop = {.fd = stop_epoll,.events = POLLIN};
+	struct pollfd stop = {.fd = stop_epoll, .events = POLLIN};
 
 	return poll(&stop, 1, 0) > 0;
 }
@@ -112,7 +112,7 @@ bridge_stop_fd(void)
 void
 bridge_stop_sleep(int milliseconds)
 {
-	struct pollfd stop = {.fd = stop_epoll,.events = POLLIN};
+	struct pollfd stop = {.fd = stop_epoll, .events = POLLIN};
 
 	poll(&stop, 1, milliseconds);
 }

@@ -203,11 +203,12 @@ void
 bridge_session_position(BridgeSession *session, uint64_t lsn,
 						BridgePosition *position)
 {
-	*position = (BridgePosition) {
-		.lsn = lsn,.epoch = session->stream.epoch,
-		.epoch_lsn = session->stream.epoch_lsn,
-		.system_identifier = session->identity.system_identifier,
-		.timeline = session->identity.timeline
+	*position = (BridgePosition)
+	{
+		.lsn = lsn, .epoch = session->stream.epoch,
+			.epoch_lsn = session->stream.epoch_lsn,
+			.system_identifier = session->identity.system_identifier,
+			.timeline = session->identity.timeline
 	};
 	session->position = *position;
 }

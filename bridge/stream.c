@@ -14,9 +14,10 @@ void
 bridge_stream_create(BridgeStream *stream, BridgeProducer *producer,
 					 int32_t epoch, uint64_t epoch_lsn)
 {
-	*stream = (BridgeStream) {
-		.producer = producer,.epoch = epoch,.epoch_lsn = epoch_lsn,
-		.sent_index = -1
+	*stream = (BridgeStream)
+	{
+		.producer = producer, .epoch = epoch, .epoch_lsn = epoch_lsn,
+			.sent_index = -1
 	};
 	bridge_metrics_set(BRIDGE_METRIC_PUBLISH_EPOCH, epoch);
 }

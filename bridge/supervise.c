@@ -72,7 +72,10 @@ add_role(Supervisor *supervisor, const char *name)
 		}
 	}
 	supervisor->children[supervisor->count++] =
-		(Child) {.role = role,.lifeline = -1,.backoff_ms = BACKOFF_FIRST_MS};
+		(Child)
+	{
+		.role = role, .lifeline = -1, .backoff_ms = BACKOFF_FIRST_MS
+	};
 	bridge_metrics_expect(role);
 	bridge_metrics_role(role, 0);
 	return true;
@@ -263,19 +266,19 @@ wait_for_event(Supervisor *supervisor)
 
 	if (supervisor->server != NULL)
 		fds[count++] = (struct pollfd)
-		{
-			.fd = bridge_server_fd(supervisor->server),.events = POLLIN
-		};
+	{
+		.fd = bridge_server_fd(supervisor->server), .events = POLLIN
+	};
 	if (!supervisor->stopping)
 		fds[count++] = (struct pollfd)
-		{
-			.fd = bridge_stop_fd(),.events = POLLIN
-		};
+	{
+		.fd = bridge_stop_fd(), .events = POLLIN
+	};
 	for (int i = 0; i < supervisor->count; i++)
 		if (supervisor->children[i].lifeline >= 0 && !supervisor->stopping)
 			fds[count++] = (struct pollfd)
 		{
-			.fd = supervisor->children[i].lifeline,.events = POLLIN
+			.fd = supervisor->children[i].lifeline, .events = POLLIN
 		};
 	poll(fds, count, tick_ms);
 }

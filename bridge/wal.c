@@ -21,8 +21,8 @@
 #define END_TIMEOUT_MS 500
 
 static const char start_command[] =
-"START_REPLICATION SLOT \"" BANK_SLOT "\" LOGICAL 0/0 "
-"(proto_version '1', publication_names '\"" BANK_PUBLICATION "\"', binary 'true')";
+	"START_REPLICATION SLOT \"" BANK_SLOT "\" LOGICAL 0/0 "
+	"(proto_version '1', publication_names '\"" BANK_PUBLICATION "\"', binary 'true')";
 
 static bool
 lost(const BridgeWal *wal)
@@ -37,8 +37,8 @@ identify(BridgeWal *wal, BridgeWalIdentity *identity)
 {
 	PGresult   *result = PQexec(wal->conn, "IDENTIFY_SYSTEM");
 	bool		done = PQresultStatus(result) == PGRES_TUPLES_OK &&
-		bridge_database_parse_lsn(PQgetvalue(result, 0, 2),
-								  &identity->flushed_lsn);
+	bridge_database_parse_lsn(PQgetvalue(result, 0, 2),
+							  &identity->flushed_lsn);
 
 	if (done)
 	{
@@ -56,7 +56,10 @@ identify(BridgeWal *wal, BridgeWalIdentity *identity)
 bool
 bridge_wal_connect(BridgeWal *wal, const char *dsn, BridgeWalIdentity *identity)
 {
-	*wal = (BridgeWal) {0};
+	*wal = (BridgeWal)
+	{
+		0
+	};
 	wal->conn = bridge_database_connect(dsn, BRIDGE_DATABASE_REPLICATION);
 	if (wal->conn == NULL)
 		return false;
@@ -94,7 +97,7 @@ bridge_wal_consume(BridgeWal *wal)
 static bool
 parse_frame(BridgeWal *wal, BridgeWalFrame *frame, size_t length)
 {
-	BridgeBytes bytes = {.next = frame->buffer,.left = length};
+	BridgeBytes bytes = {.next = frame->buffer, .left = length};
 	uint8_t		kind = bridge_bytes_uint8(&bytes);
 
 	frame->lsn = bridge_bytes_uint64(&bytes);
@@ -128,7 +131,10 @@ bridge_wal_read(BridgeWal *wal, BridgeWalFrame *frame)
 {
 	int			length;
 
-	*frame = (BridgeWalFrame) {0};
+	*frame = (BridgeWalFrame)
+	{
+		0
+	};
 	length = PQgetCopyData(wal->conn, &frame->buffer, 1);
 	if (length == 0)
 		return BRIDGE_WAL_NOTHING;
@@ -203,7 +209,7 @@ bridge_wal_end(BridgeWal *wal)
 		return;
 	while (bridge_clock_ms() < deadline)
 	{
-		struct pollfd fd = {.fd = PQsocket(wal->conn),.events = POLLIN};
+		struct pollfd fd = {.fd = PQsocket(wal->conn), .events = POLLIN};
 
 		if (PQflush(wal->conn) > 0)
 			fd.events |= POLLOUT;

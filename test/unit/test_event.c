@@ -33,14 +33,30 @@ transfer_row(void)
 {
 	return (BridgeJournalRow)
 	{
-		.table = BRIDGE_JOURNAL_TRANSFER,.transfer = {
-			.transfer_id = {TRANSFER},.customer_id = {HOLDER},
-				.from_account = {PAYER},.to_account = {PAYEE},
-				.kind = WORD("transfer"),.currency = WORD("BRL"),
+		.table = BRIDGE_JOURNAL_TRANSFER, .transfer =
+		{
+			.transfer_id =
+			{
+				TRANSFER
+			}, .customer_id =
+			{
+				HOLDER
+			},
+				.from_account =
+			{
+				PAYER
+			}, .to_account =
+			{
+				PAYEE
+			},
+				.kind = WORD("transfer"), .currency = WORD("BRL"),
 				.amount = INT64_C(9007199254740991),
-				.from_version = 7,.to_version = 3,
-				.from_balance = -1,.to_balance = 1050,
-				.from_held = 5,.to_held = 0,.completed_at = {AT}
+				.from_version = 7, .to_version = 3,
+				.from_balance = -1, .to_balance = 1050,
+				.from_held = 5, .to_held = 0, .completed_at =
+			{
+				AT
+			}
 		}
 	};
 }
@@ -50,10 +66,20 @@ event_row(BridgeValue kind)
 {
 	return (BridgeJournalRow)
 	{
-		.table = BRIDGE_JOURNAL_ACCOUNT_EVENT,.account_event = {
-			.account_id = {PAYER},.customer_id = {HOLDER},.kind = kind,
-				.currency = WORD("BRL"),.status = WORD("active"),
-				.version = 1,.occurred_at = {AT}
+		.table = BRIDGE_JOURNAL_ACCOUNT_EVENT, .account_event =
+		{
+			.account_id =
+			{
+				PAYER
+			}, .customer_id =
+			{
+				HOLDER
+			}, .kind = kind,
+				.currency = WORD("BRL"), .status = WORD("active"),
+				.version = 1, .occurred_at =
+			{
+				AT
+			}
 		}
 	};
 }
@@ -144,7 +170,10 @@ test_refusals(void)
 	row = event_row(WORD("created"));
 	row.account_event.status = WORD("asleep");
 	tap_ok(!bridge_event_make(&row, 1, &events), "unknown status");
-	row = (BridgeJournalRow) {.table = BRIDGE_JOURNAL_HEARTBEAT};
+	row = (BridgeJournalRow)
+	{
+		.table = BRIDGE_JOURNAL_HEARTBEAT
+	};
 	tap_ok(bridge_event_make(&row, 1, &events) && events.count == 0,
 		   "a heartbeat is no event");
 }

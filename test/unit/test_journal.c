@@ -8,8 +8,8 @@ static BridgeJournalRow row;
 
 /* The table epoch with its columns in another order and one more. */
 static const BridgeRelation epoch_relation = {
-	.relation_id = 9,.schema = "bank_ledger",.name = "epoch",
-	.column_count = 2,.columns = {{"added_later", 3802}, {"number", 23}}
+	.relation_id = 9, .schema = "bank_ledger", .name = "epoch",
+	.column_count = 2, .columns = {{"added_later", 3802}, {"number", 23}}
 };
 
 static BridgeTuple
@@ -17,8 +17,16 @@ epoch_tuple(void)
 {
 	return (BridgeTuple)
 	{
-		.relation_id = 9,.value_count = 2,
-			.values = {{"?", 1}, {"\0\0\0\5", 4}}
+		.relation_id = 9, .value_count = 2,
+			.values =
+		{
+			{
+				"?", 1
+			},
+			{
+				"\0\0\0\5", 4
+			}
+		}
 	};
 }
 
@@ -65,11 +73,20 @@ test_refusals(void)
 
 	relation = epoch_relation;
 	bridge_journal_learn(&journal, &relation);
-	tuple.values[1] = (BridgeValue) {"\0\0\5", 3};
+	tuple.values[1] = (BridgeValue)
+	{
+		"\0\0\5", 3
+	};
 	tap_ok(!bridge_journal_read(&journal, &tuple, &row), "short integer");
-	tuple.values[1] = (BridgeValue) {"\0\0\0\0\5", 5};
+	tuple.values[1] = (BridgeValue)
+	{
+		"\0\0\0\0\5", 5
+	};
 	tap_ok(!bridge_journal_read(&journal, &tuple, &row), "long integer");
-	tuple.values[1] = (BridgeValue) {NULL, 0};
+	tuple.values[1] = (BridgeValue)
+	{
+		NULL, 0
+	};
 	tap_ok(!bridge_journal_read(&journal, &tuple, &row),
 		   "null where none may be");
 	tap_is_text(journal.error,

@@ -8,15 +8,15 @@
 #define BYTES(literal) literal, sizeof(literal) - 1
 
 static const char begin[] =
-"B" "\0\0\0\1\0\0\0\2" "\0\0\0\0\0\0\0\3" "\0\0\0\4";
+	"B" "\0\0\0\1\0\0\0\2" "\0\0\0\0\0\0\0\3" "\0\0\0\4";
 static const char commit[] =
-"C" "\0" "\0\0\0\1\0\0\0\2" "\0\0\0\1\0\0\0\5" "\0\0\0\0\0\0\0\3";
+	"C" "\0" "\0\0\0\1\0\0\0\2" "\0\0\0\1\0\0\0\5" "\0\0\0\0\0\0\0\3";
 static const char relation[] =
-"R" "\0\0\0\7" "bank_ledger\0" "epoch\0" "d" "\0\2"
-"\1" "number\0" "\0\0\0\x17" "\xff\xff\xff\xff"
-"\0" "at\0" "\0\0\4\xa0" "\xff\xff\xff\xff";
+	"R" "\0\0\0\7" "bank_ledger\0" "epoch\0" "d" "\0\2"
+	"\1" "number\0" "\0\0\0\x17" "\xff\xff\xff\xff"
+	"\0" "at\0" "\0\0\4\xa0" "\xff\xff\xff\xff";
 static const char insert[] =
-"I" "\0\0\0\7" "N" "\0\3" "b" "\0\0\0\4" "\0\0\0\2" "n" "b" "\0\0\0\0";
+	"I" "\0\0\0\7" "N" "\0\3" "b" "\0\0\0\4" "\0\0\0\2" "n" "b" "\0\0\0\0";
 
 static BridgePgoutput message;
 

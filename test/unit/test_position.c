@@ -8,9 +8,9 @@ sample(void)
 {
 	return (BridgePosition)
 	{
-		.lsn = UINT64_C(0x1F000000A0),.epoch = 3,
+		.lsn = UINT64_C(0x1F000000A0), .epoch = 3,
 			.epoch_lsn = UINT64_C(0x1F00000001),
-			.system_identifier = INT64_MIN,.timeline = 2
+			.system_identifier = INT64_MIN, .timeline = 2
 	};
 }
 
