@@ -220,9 +220,9 @@ store_kafka(BridgeConfig *config, const char *name, const char *value)
 
 	if (property == NULL)
 	{
-		config->kafka = require_memory(
-									   realloc(config->kafka,
-											   (config->kafka_count + 1) * sizeof(*config->kafka)));
+		size_t		size = (config->kafka_count + 1) * sizeof(*property);
+
+		config->kafka = require_memory(realloc(config->kafka, size));
 		property = &config->kafka[config->kafka_count++];
 		property->name = require_memory(strdup(name));
 		property->value = NULL;

@@ -4,6 +4,7 @@
 #include "inflight.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 static BridgeInflightEntry *
 entry_of(const BridgeInflight *inflight, uint64_t number)
@@ -29,10 +30,8 @@ pass_finished(BridgeInflight *inflight)
 bool
 bridge_inflight_create(BridgeInflight *inflight, uint64_t capacity)
 {
-	*inflight = (BridgeInflight)
-	{
-		.capacity = capacity
-	};
+	memset(inflight, 0, sizeof(*inflight));
+	inflight->capacity = capacity;
 	inflight->entries = calloc(capacity, sizeof(BridgeInflightEntry));
 	return inflight->entries != NULL;
 }
@@ -59,10 +58,9 @@ bridge_inflight_empty(const BridgeInflight *inflight)
 void
 bridge_inflight_begin(BridgeInflight *inflight)
 {
-	*entry_of(inflight, inflight->next++) = (BridgeInflightEntry)
-	{
-		0
-	};
+	BridgeInflightEntry *entry = entry_of(inflight, inflight->next++);
+
+	memset(entry, 0, sizeof(*entry));
 }
 
 uint64_t

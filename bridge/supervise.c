@@ -29,7 +29,8 @@
 #define SETTLED_MS 60000
 #define STOP_MS 9500
 #define ROLE_GRACE_S 9
-#define TICK_MS 1000
+#define TICK_MS 500
+#define STOPPING_TICK_MS 50
 #define LIFELINE_FD 3
 
 typedef struct Child
@@ -57,6 +58,7 @@ static bool
 add_role(Supervisor *supervisor, const char *name)
 {
 	BridgeRole	role;
+	Child	   *child;
 
 	if (!bridge_role_find(name, &role))
 	{
@@ -71,11 +73,10 @@ add_role(Supervisor *supervisor, const char *name)
 			return false;
 		}
 	}
-	supervisor->children[supervisor->count++] =
-		(Child)
-	{
-		.role = role, .lifeline = -1, .backoff_ms = BACKOFF_FIRST_MS
-	};
+	child = &supervisor->children[supervisor->count++];
+	child->role = role;
+	child->lifeline = -1;
+	child->backoff_ms = BACKOFF_FIRST_MS;
 	bridge_metrics_expect(role);
 	bridge_metrics_role(role, 0);
 	return true;
@@ -256,30 +257,28 @@ any_child(const Supervisor *supervisor)
 	return false;
 }
 
+static void
+watch(struct pollfd *fds, nfds_t * count, int fd)
+{
+	fds[*count].fd = fd;
+	fds[(*count)++].events = POLLIN;
+}
+
 /* Until a child ends, a request comes, the stop is asked for, or the tick. */
 static void
 wait_for_event(Supervisor *supervisor)
 {
 	struct pollfd fds[BRIDGE_ROLE_COUNT + 2];
 	nfds_t		count = 0;
-	int			tick_ms = supervisor->stopping ? TICK_MS / 10 : TICK_MS / 2;
+	int			tick_ms = supervisor->stopping ? STOPPING_TICK_MS : TICK_MS;
 
 	if (supervisor->server != NULL)
-		fds[count++] = (struct pollfd)
-	{
-		.fd = bridge_server_fd(supervisor->server), .events = POLLIN
-	};
+		watch(fds, &count, bridge_server_fd(supervisor->server));
 	if (!supervisor->stopping)
-		fds[count++] = (struct pollfd)
-	{
-		.fd = bridge_stop_fd(), .events = POLLIN
-	};
-	for (int i = 0; i < supervisor->count; i++)
-		if (supervisor->children[i].lifeline >= 0 && !supervisor->stopping)
-			fds[count++] = (struct pollfd)
-		{
-			.fd = supervisor->children[i].lifeline, .events = POLLIN
-		};
+		watch(fds, &count, bridge_stop_fd());
+	for (int i = 0; i < supervisor->count && !supervisor->stopping; i++)
+		if (supervisor->children[i].lifeline >= 0)
+			watch(fds, &count, supervisor->children[i].lifeline);
 	poll(fds, count, tick_ms);
 }
 

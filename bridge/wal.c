@@ -56,10 +56,7 @@ identify(BridgeWal *wal, BridgeWalIdentity *identity)
 bool
 bridge_wal_connect(BridgeWal *wal, const char *dsn, BridgeWalIdentity *identity)
 {
-	*wal = (BridgeWal)
-	{
-		0
-	};
+	memset(wal, 0, sizeof(*wal));
 	wal->conn = bridge_database_connect(dsn, BRIDGE_DATABASE_REPLICATION);
 	if (wal->conn == NULL)
 		return false;
@@ -131,10 +128,7 @@ bridge_wal_read(BridgeWal *wal, BridgeWalFrame *frame)
 {
 	int			length;
 
-	*frame = (BridgeWalFrame)
-	{
-		0
-	};
+	memset(frame, 0, sizeof(*frame));
 	length = PQgetCopyData(wal->conn, &frame->buffer, 1);
 	if (length == 0)
 		return BRIDGE_WAL_NOTHING;
