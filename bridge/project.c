@@ -374,7 +374,7 @@ step(Project *project)
 		return code;
 	cache_batch(project);
 	if (project->batch.ends_badly)
-		return BRIDGE_EXIT_KAFKA;
+		return BRIDGE_EXIT_FAILED;
 	if (project->batch.count == 0 || bridge_clock_ms() >= project->flush_ms)
 		code = flush_cached(project);
 	say_state(project, state);

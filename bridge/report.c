@@ -298,7 +298,7 @@ step(Report *report)
 	if (code != BRIDGE_EXIT_OK)
 		return code;
 	if (report->ends_badly)
-		return BRIDGE_EXIT_KAFKA;
+		return BRIDGE_EXIT_FAILED;
 	say_state(report, state);
 	if (state == BRIDGE_CONSUMER_GROWN)
 		leave(report);
