@@ -384,6 +384,17 @@ is_known(const BankRelation *table, AttrNumber attribute)
 	return false;
 }
 
+static void
+raise_not_fillable(const BankRelation *table, Form_pg_attribute form)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_DATATYPE_MISMATCH),
+			 errmsg("column \"%s\" of table \"%s.%s\" cannot be filled",
+					NameStr(form->attname), BANK_LEDGER_SCHEMA,
+					table->shape->table),
+			 errhint("An added column must be nullable or have a default, and must not be generated.")));
+}
+
 /* The default of a column that the code does not know. */
 static Datum
 default_value(BankRelation *table, AttrNumber attribute, bool *isnull)
@@ -402,12 +413,7 @@ default_value(BankRelation *table, AttrNumber attribute, bool *isnull)
 										  GetPerTupleExprContext(table->estate),
 										  isnull);
 	if (form->attgenerated || (form->attnotnull && *isnull))
-		ereport(ERROR,
-				(errcode(ERRCODE_DATATYPE_MISMATCH),
-				 errmsg("column \"%s\" of table \"%s.%s\" cannot be filled",
-						NameStr(form->attname), BANK_LEDGER_SCHEMA,
-						table->shape->table),
-				 errhint("An added column must be nullable or have a default, and must not be generated.")));
+		raise_not_fillable(table, form);
 	return value;
 }
 
@@ -482,6 +488,19 @@ bank_relation_insert_many(BankRelation *table, Datum *const *values,
 	FreeTupleDesc(descriptor);
 }
 
+/* A generated column would keep a value that is no longer right. */
+static void
+require_none_generated(const BankRelation *table)
+{
+	TupleDesc	descriptor = RelationGetDescr(table->relation);
+
+	if (descriptor->constr == NULL || !descriptor->constr->has_generated_stored)
+		return;
+	for (int i = 0; i < descriptor->natts; i++)
+		if (TupleDescAttr(descriptor, i)->attgenerated)
+			raise_not_fillable(table, TupleDescAttr(descriptor, i));
+}
+
 /*
  * Writes the row's values over the version that the caller has locked.
  * Columns that the code does not know keep theirs.
@@ -496,6 +515,7 @@ bank_relation_update(BankRelation *table, BankRow *row)
 	BankUpdatedIndexes updated;
 	HeapTuple	tuple;
 
+	require_none_generated(table);
 	for (int i = 0; i < table->shape->ncolumns; i++)
 	{
 		values[table->attributes[i] - 1] = row->values[i];
