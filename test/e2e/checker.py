@@ -1,0 +1,379 @@
+"""Recomputes, from the journal alone, what must hold of it and of everything
+that follows from it.  Written apart from the programs it judges: it shares no
+code and no query with them, bank.verify() included.
+
+Each check returns a list of complaints; none is sound.
+"""
+import collections
+import json
+import subprocess
+
+TOLD = ('transfer', 'hold_posted', 'reversal')      # what BACEN must know
+TOPICS = ('bank.accounts', 'bank.balances', 'bank.transfers')
+
+
+def rfc3339(time):
+    return time.strftime('%Y-%m-%dT%H:%M:%S.%fZ')
+
+
+# ---------------------------------------------------------------------------
+# The journal
+# ---------------------------------------------------------------------------
+
+class Journal:
+    """The tables of bank_ledger, all of one snapshot."""
+
+    def __init__(self, session):
+        session.rows('BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY')
+        self.accounts = {row['account_id']: row
+                         for row in session.rows('SELECT * FROM bank_ledger.account')}
+        self.closing = {row['customer_id'] for row in session.rows(
+            "SELECT customer_id FROM bank_ledger.customer WHERE status = 'closing'")}
+        self.events = session.rows('SELECT xmin::text AS xid, * FROM bank_ledger.account_event')
+        self.transfers = session.rows('SELECT xmin::text AS xid, * FROM bank_ledger.transfer')
+        self.epoch = session.row('SELECT max(number) AS epoch FROM bank_ledger.epoch')['epoch']
+        self.site = session.row('SELECT name FROM bank_ledger.site')['name']
+        session.rows('COMMIT')
+
+    def entries(self):
+        """{account: its entries in the order of the versions}."""
+        found = collections.defaultdict(list)
+        for event in self.events:
+            found[event['account_id']].append(
+                {**event, 'change': 0, 'dated': event['occurred_at'], 'moves': False})
+        for transfer in self.transfers:
+            for side, sign in (('from', -1), ('to', 1)):
+                found[transfer[f'{side}_account']].append({
+                    'kind': transfer['kind'], 'version': transfer[f'{side}_version'],
+                    'balance': transfer[f'{side}_balance'], 'held': transfer[f'{side}_held'],
+                    'change': sign * transfer['amount'], 'dated': transfer['completed_at'],
+                    'moves': True})
+        for entries in found.values():
+            entries.sort(key=lambda entry: entry['version'])
+        return found
+
+
+def check_entry(entry, previous, account):
+    """What is wrong with an entry, given the one before it."""
+    where = f'{account["account_id"]} version {entry["version"]}'
+    if entry['version'] != (previous['version'] if previous else 0) + 1:
+        yield f'2: {where} follows {previous and previous["version"]}'
+    if entry['balance'] != (previous['balance'] if previous else 0) + entry['change']:
+        yield f'2: {where} has balance {entry["balance"]} after {previous}'
+    if account['kind'] == 'customer' and entry['balance'] < entry['held']:
+        yield f'3: {where} has {entry["balance"]}, held {entry["held"]}'
+    if previous and entry['dated'] < previous['dated']:
+        yield f'4: {where} is dated before the entry before it'
+    if entry['moves'] and account['closed_at'] and entry['dated'] >= account['closed_at']:
+        yield f'4: {where} is dated {entry["dated"]}, closed at {account["closed_at"]}'
+
+
+def check_account(account, entries):
+    if not entries:
+        yield f'2: {account["account_id"]} has no journal'
+        return
+    previous = None
+    for entry in entries:
+        yield from check_entry(entry, previous, account)
+        previous = entry
+    state = [account[name] for name in ('version', 'balance', 'held')]
+    if state != [previous[name] for name in ('version', 'balance', 'held')]:
+        yield f'2: {account["account_id"]} is at {state}, its journal at {previous}'
+    if entries[0]['kind'] != 'created' or account['opened_at'] != entries[0]['dated']:
+        yield f'2: {account["account_id"]} does not begin with its creation'
+    kinds = [entry['kind'] for entry in entries]
+    closed = account['status'] == 'inactive'
+    if closed != (kinds[-1] == 'inactivated') or 'inactivated' in kinds[:-1]:
+        yield f'6: {account["account_id"]} is {account["status"]}, its journal {kinds[-3:]}'
+    if closed and state[1:] != [0, 0]:
+        yield f'6: {account["account_id"]} is closed with {state[1:]}'
+
+
+def check_transfer(transfer, accounts):
+    payer, payee = (accounts.get(transfer[f'{side}_account']) for side in ('from', 'to'))
+    what = f'transfer {transfer["transfer_id"]}'
+    if not payer or not payee or payer is payee or transfer['amount'] <= 0:
+        yield f'1: {what} moves {transfer["amount"]} from {payer} to {payee}'
+        return
+    if not transfer['currency'] == payer['currency'] == payee['currency']:
+        yield f'1: {what} crosses currencies'
+    holders = {account['customer_id'] for account in (payer, payee)
+               if account['kind'] == 'customer'}
+    if holders != {transfer['customer_id']}:
+        yield f'7: {what} of {transfer["customer_id"]} is between accounts of {holders}'
+    settlement = 'settlement' in (payer['kind'], payee['kind'])
+    if transfer['kind'] != 'reversal' and \
+            settlement != (transfer['kind'] in ('deposit', 'withdrawal')):
+        yield f'7: {what} is a {transfer["kind"]} from a {payer["kind"]} to a {payee["kind"]}'
+
+
+def check_journal(journal):
+    """Invariants 1, 2, 3, 4, 6, 7 and the uniqueness of 8."""
+    found = []
+    entries = journal.entries()
+    sums = collections.Counter()
+    for account in journal.accounts.values():
+        sums[account['currency']] += account['balance']
+        found += check_account(account, entries.pop(account['account_id'], []))
+        if account['status'] == 'active' and account['customer_id'] in journal.closing:
+            found.append(f'6: {account["account_id"]} is active, its customer closing')
+    found += [f'1: all balances in {currency} add up to {total}'
+              for currency, total in sums.items() if total]
+    found += [f'2: entries of {account}, which does not exist' for account in entries]
+    for transfer in journal.transfers:
+        found += check_transfer(transfer, journal.accounts)
+    keys = collections.Counter(transfer['transfer_id'] for transfer in journal.transfers)
+    found += [f'8: {key} has {count} effects' for key, count in keys.items() if count > 1]
+    return found
+
+
+# ---------------------------------------------------------------------------
+# Events (invariant 9)
+# ---------------------------------------------------------------------------
+
+class Record:
+    """One record of Kafka: what kcat printed of it."""
+
+    def __init__(self, printed):
+        self.topic, self.key = printed['topic'], printed['key']
+        self.place = (printed['partition'], printed['offset'])
+        pairs = printed['headers']
+        self.headers = dict(zip(pairs[::2], pairs[1::2]))
+        self.has_twins = len(self.headers) != len(pairs) / 2
+        self.value = printed['payload']
+        high, low = self.headers['bank_lsn'].split('/')
+        self.lsn = int(high, 16) << 32 | int(low, 16)
+        self.index = int(self.headers['bank_index'])
+        self.id = (self.topic, self.headers['ce_id'])
+
+    def content(self):
+        return self.key, self.value, tuple(sorted(self.headers.items()))
+
+
+def read_topic(brokers, topic):
+    done = subprocess.run(['kcat', '-C', '-e', '-q', '-J', '-o', 'beginning', '-b', brokers,
+                           '-t', topic], stdout=subprocess.PIPE, check=True, timeout=120)
+    return [Record(json.loads(line)) for line in done.stdout.splitlines()]
+
+
+class Expected:
+    """One event as the journal says it must be."""
+
+    def __init__(self, topic, key, type_, id_, **content):
+        self.topic, self.key, self.type, self.id = topic, key, type_, (topic, id_)
+        self.time, self.value = content['time'], content['value']
+
+    def headers(self, site, record):
+        return {'ce_specversion': '1.0', 'ce_id': self.id[1], 'ce_type': self.type,
+                'ce_source': f'/bank/{site}', 'ce_time': self.time,
+                'content-type': 'application/json',
+                'bank_lsn': record.headers['bank_lsn'], 'bank_index': str(record.index)}
+
+
+def account_record(topic, type_, row, suffix=''):
+    """An event on one account; row has what both account topics say."""
+    key = row['account_id']
+    return Expected(topic, key, type_, f'{key}:{row["epoch"]}:{row["version"]}{suffix}',
+                    time=row['occurred_at'], value=row)
+
+
+def events_of_event(event, epoch):
+    head = {name: event[name] for name in ('account_id', 'customer_id', 'currency', 'status',
+                                           'version')}
+    head.update(epoch=epoch, occurred_at=rfc3339(event['occurred_at']))
+    yield account_record('bank.balances', 'bank.balance.updated', {
+        **head, 'balance': event['balance'], 'held': event['held'],
+        'transfer_id': event['transfer_id']})
+    if event['kind'] in ('created', 'inactivated'):
+        yield account_record('bank.accounts', f'bank.account.{event["kind"]}', head, ':status')
+
+
+def events_of_transfer(transfer, epoch, accounts):
+    names = ('transfer_id', 'kind', 'customer_id', 'from_account', 'to_account', 'amount',
+             'currency', 'from_version', 'to_version', 'from_balance', 'to_balance')
+    time = rfc3339(transfer['completed_at'])
+    yield Expected('bank.transfers', transfer['customer_id'], 'bank.transfer.completed',
+                   transfer['transfer_id'], time=time,
+                   value={**{name: transfer[name] for name in names}, 'epoch': epoch,
+                          'completed_at': time})
+    for side in ('from', 'to'):
+        account = accounts[transfer[f'{side}_account']]
+        yield account_record('bank.balances', 'bank.balance.updated', {
+            'account_id': account['account_id'], 'customer_id': account['customer_id'],
+            'currency': transfer['currency'], 'balance': transfer[f'{side}_balance'],
+            'held': transfer[f'{side}_held'], 'status': 'active', 'epoch': epoch,
+            'version': transfer[f'{side}_version'], 'transfer_id': transfer['transfer_id'],
+            'occurred_at': time})
+
+
+def rows_of_events(journal):
+    """[(transaction, its events in their order)] for every row of the journal."""
+    for event in journal.events:
+        yield event['xid'], list(events_of_event(event, journal.epoch))
+    for transfer in journal.transfers:
+        yield transfer['xid'], list(events_of_transfer(transfer, journal.epoch,
+                                                       journal.accounts))
+
+
+def same_json(text, value):
+    """Equal also in type: 1050 is not 1050.0."""
+    return json.dumps(json.loads(text), sort_keys=True) == json.dumps(value, sort_keys=True)
+
+
+def first_of_each(records, found):
+    """{id: its first record}; further ones must be the same record again."""
+    first = {}
+    for record in records:
+        kept = first.setdefault(record.id, record)
+        if kept.content() != record.content():
+            found.append(f'{record.id} came again as {record.content()}')
+        if record.has_twins:
+            found.append(f'{record.id} has a header twice')
+    return first
+
+
+def check_content(event, record, site):
+    if record.key != event.key:
+        yield f'{event.id} has key {record.key}'
+    if record.headers != event.headers(site, record):
+        yield f'{event.id} has headers {record.headers}'
+    if not same_json(record.value, event.value):
+        yield f'{event.id} says {record.value}, the journal {event.value}'
+
+
+def check_row(events, records):
+    """The records of one row stand side by side in one transaction."""
+    present = [records[event.id] for event in events if event.id in records]
+    if len(present) != len(events):
+        yield f'missing of {events[0].id}: {[e.id for e in events if e.id not in records]}'
+        return
+    start = present[0]
+    places = [(record.lsn, record.index) for record in present]
+    if places != [(start.lsn, start.index + number) for number in range(len(present))]:
+        yield f'{events[0].id} is at {places}'
+
+
+def check_positions(records):
+    """Indexes number each transaction's records from 0; a partition has them
+    in the order of (lsn, index), an account in that of the versions."""
+    by_lsn = collections.defaultdict(list)
+    for record in records:
+        by_lsn[record.lsn].append(record.index)
+    for lsn, indexes in by_lsn.items():
+        if sorted(indexes) != list(range(len(indexes))):
+            yield f'the transaction at {lsn:X} has indexes {sorted(indexes)}'
+    last, versions = {}, {}
+    for record in sorted(records, key=lambda record: (record.topic, record.place)):
+        partition = (record.topic, record.place[0])
+        if (record.lsn, record.index) <= last.get(partition, (0, -1)):
+            yield f'{record.id} is out of order in {partition}'
+        last[partition] = (record.lsn, record.index)
+        if record.topic != 'bank.transfers':
+            version = json.loads(record.value)['version']
+            if version <= versions.get((record.topic, record.key), 0):
+                yield f'{record.id} comes after version {versions[record.topic, record.key]}'
+            versions[record.topic, record.key] = version
+
+
+def check_events(journal, brokers):
+    """Invariant 9; returns complaints, and how many records came twice."""
+    found = []
+    records = [record for topic in TOPICS for record in read_topic(brokers, topic)]
+    first = first_of_each(records, found)
+    expected, transactions = {}, collections.defaultdict(set)
+    for xid, events in rows_of_events(journal):
+        found += check_row(events, first)
+        for event in events:
+            expected[event.id] = event
+            if event.id in first:
+                transactions[xid].add(first[event.id].lsn)
+                found += check_content(event, first[event.id], journal.site)
+    found += [f'{id_} is of no row of the journal' for id_ in first.keys() - expected.keys()]
+    found += [f'transaction {xid} is at {lsns}'
+              for xid, lsns in transactions.items() if len(lsns) > 1]
+    found += check_positions(first.values())
+    return found, len(records) - len(first)
+
+
+# ---------------------------------------------------------------------------
+# Notifications (invariant 11)
+# ---------------------------------------------------------------------------
+
+EXPONENTS = {'JPY': 0, 'BRL': 2, 'USD': 2, 'EUR': 2, 'BHD': 3}
+
+
+def decimal_text(amount, currency):
+    exponent = EXPONENTS[currency]
+    digits = str(amount).rjust(exponent + 1, '0')
+    return f'{digits[:-exponent]}.{digits[-exponent:]}' if exponent else digits
+
+
+def check_post(entry, transfer):
+    """One request BACEN got."""
+    what = f'request of {transfer["transfer_id"]}'
+    if (entry['method'], entry['path']) != ('POST', '/notificacoes'):
+        yield f'{what}: {entry["method"]} {entry["path"]}'
+    if entry['headers'].get('content-type', '').partition(';')[0] != 'application/json':
+        yield f'{what}: {entry["headers"]}'
+    body = json.loads(entry['body'], parse_float=str, parse_int=str)
+    if body != {'id': transfer['transfer_id'],
+                'valor': decimal_text(transfer['amount'], transfer['currency']),
+                'conta': {'idOrigem': transfer['from_account'],
+                          'idDestino': transfer['to_account']},
+                'dataHora': rfc3339(transfer['completed_at'])}:
+        yield f'{what}: {entry["body"]}'
+
+
+def check_attempts(row, heard):
+    """The requests of one transfer, against its notification."""
+    what = f'notification {row["transfer_id"]}'
+    numbers = [int(entry['headers']['x-attempt']) for entry in heard]
+    accepted = sum(entry['accepted'] for entry in heard)
+    if len(set(numbers)) != len(numbers) or any(n > row['attempts'] for n in numbers):
+        yield f'{what}: attempts {numbers}, of {row["attempts"]} begun'
+    if accepted > 1 or (row['state'] == 'delivered' and accepted != 1):
+        yield f'{what} is {row["state"]} and was accepted {accepted} times'
+    if row['state'] == 'delivered' and not row['delivered_at'] >= row['first_attempt_at']:
+        yield f'{what} was delivered before the first attempt'
+
+
+def check_notifications(journal, rows, log):
+    """rows are those of bank_report.notification, log is BACEN's."""
+    found = []
+    told = {transfer['transfer_id']: transfer for transfer in journal.transfers
+            if transfer['kind'] in TOLD}
+    heard = collections.defaultdict(list)
+    for entry in log:
+        heard[entry['headers'].get('idempotency-key')].append(entry)
+    stored = {row['transfer_id']: row for row in rows}
+    found += [f'{id_} has no notification' for id_ in told.keys() - stored.keys()]
+    found += [f'notification of {id_}, which BACEN need not know'
+              for id_ in stored.keys() - told.keys()]
+    found += [f'BACEN was told of {id_}' for id_ in heard.keys() - told.keys()]
+    for id_ in told.keys() & stored.keys():
+        same = ('customer_id', 'from_account', 'to_account', 'amount', 'currency',
+                'completed_at')
+        if [told[id_][name] for name in same] != [stored[id_][name] for name in same]:
+            found.append(f'notification {id_} is {stored[id_]}')
+        found += check_attempts(stored[id_], heard[id_])
+        for entry in heard[id_]:
+            found += check_post(entry, told[id_])
+    return found
+
+
+def shortened(found):
+    return '\n'.join(found[:20] + [f'... {len(found)} in all'] * (len(found) > 20))
+
+
+def require_sound(stack):
+    """Everything at once, on a stack that is quiet; the number of records that
+    came more than once."""
+    journal = Journal(stack.ledger)
+    found = check_journal(journal)
+    events, twice = check_events(journal, stack.env['BANK_KAFKA_BROKERS'])
+    found += events
+    found += check_notifications(
+        journal, stack.ledger.rows('SELECT * FROM bank_report.notification'), stack.bacen.log())
+    assert not found, shortened(found)
+    stack.verify()
+    return twice

@@ -1,0 +1,161 @@
+"""The four flows, each seen in every system."""
+import json
+
+import psycopg2
+import pytest
+
+import checker
+from stack import eventually, new_id
+
+
+def wait_replicated(stack, account):
+    """Search database and Redis hold what the ledger holds of an account."""
+    truth = stack.ledger.row(
+        'SELECT customer_id, currency, status, balance, held, version, updated_at '
+        'FROM bank.ledger_balance(%s)', account)
+    eventually(lambda: stack.search.row(
+        'SELECT customer_id, currency, status, balance, held, version, updated_at '
+        'FROM bank_search.balance WHERE account_id = %s', account) == truth,
+        f'search database has {truth}')
+    expected = {'account_id': account, 'epoch': '1', **{k: str(v) for k, v in truth.items()},
+                'updated_at': checker.rfc3339(truth['updated_at'])}
+    eventually(lambda: stack.redis.balance(account) == expected, f'Redis has {expected}')
+
+
+def records(stack, topic, key):
+    return [record for record in checker.read_topic(stack.env['BANK_KAFKA_BROKERS'], topic)
+            if record.key == key]
+
+
+def refusal(session, sql, *values):
+    """The SQLSTATE with which a statement is refused."""
+    with pytest.raises(psycopg2.Error) as raised:
+        session.rows(sql, *values)
+    return raised.value.pgcode
+
+
+def test_account_is_created_everywhere(stack):
+    customer, account = stack.customer('BRL')
+    wait_replicated(stack, account)
+    accounts, = records(stack, 'bank.accounts', account)
+    assert accounts.headers['ce_type'] == 'bank.account.created'
+    assert json.loads(accounts.value)['customer_id'] == customer
+    balances, = records(stack, 'bank.balances', account)
+    assert balances.headers['ce_id'] == f'{account}:1:1'
+    assert stack.redis.run('TTL', f'bank:balance:{account}').strip() == '-1'
+
+
+def test_no_account_unless_customer_is_active(stack):
+    unknown, inactive, silent, broken = (new_id() for _ in range(4))
+    stack.customers.order('PUT', f'/_control/customers/{inactive}', {'ativo': False})
+    stack.customers.order('PUT', '/_control/answers', [
+        {'path': f'/clientes/{unknown}', 'status': 404, 'times': 1},
+        {'path': f'/clientes/{silent}', 'drop': True, 'times': 1},
+        {'path': f'/clientes/{broken}', 'status': 200, 'body': '<html>', 'times': 1}])
+    for customer, code in ((unknown, 'LG002'), (inactive, 'LG003'), (silent, 'LG011'),
+                           (broken, 'LG011')):
+        assert refusal(stack.ledger, 'SELECT bank.create_account(%s)', customer) == code
+    asked = [entry['path'] for entry in stack.customers.log()]
+    for customer in (unknown, inactive, silent, broken):
+        assert asked.count(f'/clientes/{customer}') == 1, 'asked once, never again'
+    assert not stack.ledger.rows('SELECT FROM bank_ledger.account WHERE customer_id = ANY(%s::uuid[])',
+                                 [unknown, inactive, silent, broken])
+
+
+def test_transfer_reaches_every_system(stack):
+    customer, payer, payee = stack.customer('BRL', 'BRL', money=10000)
+    moved = stack.transfer(payer, payee, 1050)
+    assert (moved['from_balance'], moved['to_balance']) == (8950, 11050)
+    wait_replicated(stack, payer)
+    wait_replicated(stack, payee)
+    record = records(stack, 'bank.transfers', customer)[-1]
+    assert record.headers['ce_id'] == moved['transfer_id']
+    row = stack.notified(moved['transfer_id'], 'delivered')
+    assert (row['attempts'], row['last_status']) == (1, 201)
+    entry, = stack.heard(moved['transfer_id'])
+    assert entry['accepted'] and entry['headers']['x-attempt'] == '1'
+    assert '"valor": 10.50,' in entry['body']
+
+
+def test_only_transfers_are_told_to_bacen(stack):
+    _, account, other = stack.customer('BRL', 'BRL', money=500)
+    stack.ledger.rows('SELECT bank.withdraw(%s, 200)', account)
+    moved = stack.transfer(account, other, 300)
+    stack.notified(moved['transfer_id'], 'delivered')
+    stack.quiet()
+    assert stack.ledger.row(
+        'SELECT count(*) AS n FROM bank_report.notification WHERE %s IN (from_account, to_account)',
+        account)['n'] == 1
+
+
+def test_nothing_appears_before_its_commit(stack):
+    """Invariant 9: an open transaction is not seen, and one rolled back never."""
+    customer, payer, payee = stack.customer('BRL', 'BRL', money=100)
+    other = stack.session()
+    other.begin()
+    refused = other.row('SELECT * FROM bank.transfer(%s, %s, 1)', payer, payee)['transfer_id']
+    _, witness, _ = stack.customer('BRL', 'BRL', money=5)
+    wait_replicated(stack, witness)
+    other.connection.rollback()
+    other.connection.autocommit = True
+    kept = stack.transfer(payer, payee, 2)['transfer_id']
+    stack.notified(kept, 'delivered')
+    seen = [record.headers['ce_id'] for record in records(stack, 'bank.transfers', customer)]
+    assert kept in seen and refused not in seen
+    assert not stack.notification(refused) and not stack.heard(refused)
+
+
+def test_inactivation_is_seen_everywhere(stack):
+    customer, account, other = stack.customer('BRL', 'USD', money=700)
+    close = 'SELECT * FROM bank.inactivate_customer(%s)'
+    assert refusal(stack.ledger, close, customer) == 'LG010'
+    session = stack.session()
+    session.begin()
+    session.rows('SELECT bank.withdraw(%s, 700)', account)
+    assert refusal(stack.ledger, close, customer) == 'LG009'
+    session.commit()
+    stack.ledger.rows('SELECT bank.withdraw(%s, 700)', other)
+    closed = stack.ledger.rows(close, customer)
+    assert stack.ledger.rows(close, customer) == closed, 'repeated: the same answer'
+    wait_replicated(stack, account)
+    wait_replicated(stack, other)
+    types = [record.headers['ce_type'] for record in records(stack, 'bank.accounts', account)]
+    assert types == ['bank.account.created', 'bank.account.inactivated']
+    assert refusal(stack.ledger, 'SELECT bank.deposit(%s, 1)', account) == 'LG004'
+    assert refusal(stack.ledger, 'SELECT bank.create_account(%s)', customer) == 'LG013'
+
+
+def test_balance_survives_redis_that_forgot(stack):
+    _, account = stack.customer('BRL', money=1050)
+    wait_replicated(stack, account)
+    read = 'SELECT balance, version, source FROM bank.balance(%s)'
+    assert stack.ledger.row(read, account) == {'balance': 1050, 'version': 2, 'source': 'redis'}
+    stack.redis.run('FLUSHALL')
+    assert stack.ledger.row(read, account)['source'] == 'database'
+    assert stack.ledger.row(read, account) == {'balance': 1050, 'version': 2, 'source': 'redis'}
+    assert stack.search.row(read, account)['balance'] == 1050
+
+
+def test_balance_not_older_than_asked(stack):
+    _, account = stack.customer('BRL', money=1)
+    row = stack.ledger.row('SELECT * FROM bank.deposit(%s, 2)', account)
+    read = 'SELECT balance FROM bank.balance(%s, %s)'
+
+    def read_own_write():
+        answer = stack.ledger.attempt(read, account, row['to_version'])
+        assert isinstance(answer, list) or answer['code'] == 'LG014', answer
+        return isinstance(answer, list) and answer[0]['balance'] == 3
+    eventually(read_own_write, 'the deposit is visible')
+    assert refusal(stack.ledger, read, account, row['to_version'] + 1) == 'LG014'
+
+
+def test_everything_is_sound(stack):
+    restore_redis(stack)
+    stack.quiet()
+    assert checker.require_sound(stack) == 0, 'nothing was killed, so nothing came twice'
+
+
+def restore_redis(stack):
+    """Reads every balance, so that a Redis that forgot all has all again."""
+    stack.ledger.rows('SELECT b.version FROM bank_ledger.account AS a, '
+                      'bank.balance(a.account_id) AS b')
