@@ -103,6 +103,20 @@ create_client(BridgeProducer *producer, const BridgeConfig *config)
 	return producer->client != NULL;
 }
 
+/* A topic first met by a record may keep it waiting for a second. */
+static void
+meet_topics(BridgeProducer *producer)
+{
+	static const char *const names[BRIDGE_PRODUCER_TOPICS] = {
+		BANK_TOPIC_ACCOUNTS, BANK_TOPIC_BALANCES, BANK_TOPIC_TRANSFERS,
+		BANK_TOPIC_BRIDGE
+	};
+
+	for (int i = 0; i < BRIDGE_PRODUCER_TOPICS; i++)
+		producer->topics[i] = rd_kafka_topic_new(producer->client, names[i],
+												 NULL);
+}
+
 bool
 bridge_producer_create(BridgeProducer *producer, const BridgeConfig *config)
 {
@@ -118,6 +132,7 @@ bridge_producer_create(BridgeProducer *producer, const BridgeConfig *config)
 		!bridge_inflight_create(&producer->inflight, TRANSACTION_LIMIT) ||
 		!create_client(producer, config))
 		return false;
+	meet_topics(producer);
 	producer->queue = rd_kafka_queue_get_main(producer->client);
 	rd_kafka_queue_io_event_enable(producer->queue, producer->wakeup[1], "", 1);
 	return true;
@@ -134,6 +149,8 @@ bridge_producer_free(BridgeProducer *producer)
 					   RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
 		producer->failed = true;	/* what is dropped now needs no line */
 		rd_kafka_poll(producer->client, 0);
+		for (int i = 0; i < BRIDGE_PRODUCER_TOPICS; i++)
+			rd_kafka_topic_destroy(producer->topics[i]);
 		rd_kafka_destroy(producer->client);
 	}
 	bridge_inflight_free(&producer->inflight);

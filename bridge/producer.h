@@ -17,10 +17,14 @@
 #include "inflight.h"
 #include "position.h"
 
+/* The topics of events, and bank.bridge. */
+#define BRIDGE_PRODUCER_TOPICS 4
+
 typedef struct BridgeProducer
 {
 	rd_kafka_t *client;
 	rd_kafka_queue_t *queue;
+	rd_kafka_topic_t *topics[BRIDGE_PRODUCER_TOPICS];
 	int			wakeup[2];		/* librdkafka writes to the second */
 	BridgeInflight inflight;
 	char		source[80];		/* ce_source */
