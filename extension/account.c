@@ -22,6 +22,7 @@
 #include "bank.h"
 #include "currency.h"
 #include "customer.h"
+#include "settlement.h"
 
 PG_FUNCTION_INFO_V1(bank_create_account);
 PG_FUNCTION_INFO_V1(bank_ledger_balance);
@@ -56,6 +57,19 @@ require_currency(const char *currency)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("unknown currency \"%s\"", currency),
 				 errhint("Give an ISO 4217 code of three capital letters, such as BRL.")));
+}
+
+/* The bridge knows settlement accounts by their ids. */
+static void
+require_free_id(const pg_uuid_t *id)
+{
+	if (bank_settlement_owns(id))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("account_id is reserved"),
+				 errdetail("Ids such as %s are those of settlement accounts.",
+						   bank_uuid_text(id)),
+				 errhint("Give another id, or none.")));
 }
 
 static void
@@ -146,6 +160,7 @@ bank_create_account(PG_FUNCTION_ARGS)
 	strlcpy(account.currency, currency, BANK_CURRENCY_SIZE);
 	account.account_id = has_key ? *PG_GETARG_UUID_P(2) :
 		bank_uuid_generate(&account.customer_id);
+	require_free_id(&account.account_id);
 
 	bank_ledger_open(&ledger, BANK_OPEN_WRITE);
 	create_account(&ledger, &account, has_key);

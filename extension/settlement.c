@@ -22,12 +22,27 @@
 
 #define SETTLEMENT_ACCOUNTS 16
 
+/* What all of them begin with: BANK_SETTLEMENT_PREFIX in bytes. */
+#define PREFIX_LENGTH 11
+
+static const unsigned char prefix[UUID_LEN] = {
+	'b', 'a', 'n', 'k', 0, 0, 0x80, 0, 0x80
+};
+
+/* Whether an id is kept for settlement accounts, made yet or not. */
+bool
+bank_settlement_owns(const pg_uuid_t *id)
+{
+	return memcmp(id->data, prefix, PREFIX_LENGTH) == 0;
+}
+
 static pg_uuid_t
 settlement_id(const char *currency, int number)
 {
-	pg_uuid_t	id = {{'b', 'a', 'n', 'k', 0, 0, 0x80, 0, 0x80}};
+	pg_uuid_t	id;
 
-	memcpy(&id.data[11], currency, 3);
+	memcpy(id.data, prefix, UUID_LEN);
+	memcpy(&id.data[PREFIX_LENGTH], currency, 3);
 	id.data[15] = (unsigned char) number;
 	return id;
 }

@@ -6,6 +6,7 @@
 
 #include "ledger.h"
 
+extern bool bank_settlement_owns(const pg_uuid_t *id);
 extern void bank_settlement_lock(BankLedger *ledger, const char *currency,
 								 int64 change, BankAccount *account);
 

@@ -33,6 +33,7 @@ SELECT bank.create_account(:customer, 'brl');
 SELECT bank.create_account(:customer, 'XXXX');
 SELECT bank.create_account(:customer, '');
 SELECT bank.create_account('not-a-uuid');
+SELECT bank.create_account(:customer, 'BRL', '62616e6b-0000-8000-8000-0042524c0003');
 
 -- none of the refusals left anything
 SELECT count(*) FROM bank_ledger.account
