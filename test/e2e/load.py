@@ -1,0 +1,243 @@
+"""Clients that move money while others close, reopen and create: what they
+were told, and whether the journal agrees.
+
+A few customers with small balances make every refusal happen.  A call that a
+killed server cut off has no known outcome; every other one is held against
+the journal.
+"""
+import random
+import threading
+import time
+
+import psycopg2
+
+from stack import DEADLINE_S, new_id
+
+CREATE = 'SELECT * FROM bank.create_account(%s, %s, %s)'
+OPERATIONS = {
+    # name: (weight, SQLSTATEs that are part of the game)
+    'transfer': (40, {'LG004', 'LG005'}),
+    'deposit': (14, {'LG004'}),
+    'withdraw': (8, {'LG004', 'LG005'}),
+    'drain': (8, {'LG004', 'LG005'}),
+    'several': (8, {'LG004', 'LG005', '40P01'}),
+    'create': (6, {'LG013'}),
+    'close_account': (5, {'LG009', 'LG010'}),
+    'close_customer': (7, {'LG009', 'LG010'}),
+    'reopen': (4, set()),
+}
+# The server is away, or coming back.
+AWAY = {None, '57P01', '57P02', '57P03', '08006', '08003'}
+
+
+class Outcomes:
+    """What all clients together were told."""
+
+    def __init__(self):
+        self.lock = threading.Lock()
+        self.done = {}          # transfer_id: the row
+        self.refused = {}       # transfer_id: SQLSTATE
+        self.closed = {}        # account_id: the row
+        self.created = set()
+        self.failures = []
+        self.counts = {}
+
+    def count(self, operation, code):
+        with self.lock:
+            self.counts[operation, code] = self.counts.get((operation, code), 0) + 1
+
+    def check(self, journal):
+        """Complaints about what does not stand in the journal as it was told."""
+        posted = {row['transfer_id']: row for row in journal.transfers}
+        found = list(self.failures)
+        for key, row in self.done.items():
+            kept = posted.get(key, {})
+            if any(kept.get(name) != value for name, value in row.items()):
+                found.append(f'{key} was answered as {row}, the journal has {kept}')
+        found += [f'{key} was refused with {code} and is in the journal'
+                  for key, code in self.refused.items() if key in posted]
+        for account, row in self.closed.items():
+            kept = journal.accounts[account]
+            if (kept['status'], kept['closed_at']) != ('inactive', row['closed_at']):
+                found.append(f'{account} was closed at {row["closed_at"]}, it is {kept}')
+        found += [f'{account} was created and is not there'
+                  for account in self.created - journal.accounts.keys()]
+        return found
+
+
+class World:
+    """The customers and accounts the clients know of."""
+
+    def __init__(self, stack, customers):
+        self.lock = threading.Lock()
+        self.accounts = {customer: accounts for customer, *accounts in (
+            stack.customer('BRL', 'BRL', 'BRL', money=60) for _ in range(customers))}
+
+    def customer(self, dice):
+        return dice.choice(list(self.accounts))
+
+    def two(self, dice):
+        return dice.sample(self.accounts[self.customer(dice)][-6:], 2)
+
+    def one(self, dice):
+        return self.two(dice)[0]
+
+    def add(self, customer, account):
+        with self.lock:
+            self.accounts[customer] = self.accounts[customer] + [account]
+
+
+class Client(threading.Thread):
+    """One session that does whatever the dice say."""
+
+    def __init__(self, load, number):
+        super().__init__(daemon=True)
+        self.load, self.world, self.outcomes = load, load.world, load.outcomes
+        self.dice = random.Random(number)
+        self.session = None
+
+    def run(self):
+        names = list(OPERATIONS)
+        weights = [weight for weight, _ in OPERATIONS.values()]
+        while not self.load.stop.wait(self.load.pause_s):
+            name = self.dice.choices(names, weights)[0]
+            try:
+                self.play(name)
+            except Exception as error:      # pylint: disable=broad-except
+                self.outcomes.failures.append(f'{name}: {error!r}')
+                return
+
+    def play(self, name):
+        try:
+            if self.session is None:
+                self.session = self.load.stack.session()
+            code = getattr(self, name)()
+        except psycopg2.Error as error:
+            code = error.pgcode
+            if code in AWAY and self.load.may_be_away:
+                self.session = None
+            elif code not in OPERATIONS[name][1]:
+                raise
+            else:
+                self.session.connection.rollback()
+                self.session.connection.autocommit = True
+        self.outcomes.count(name, code)
+
+    # Money: each call has a key of its own.
+
+    def post(self, key, sql, *values):
+        """One posting; it is done, refused, or not known."""
+        try:
+            row = self.session.row(sql, *values, key)
+        except psycopg2.Error as error:
+            if error.pgcode not in AWAY:
+                self.outcomes.refused[key] = error.pgcode
+            raise
+        return row
+
+    def kept(self, key, sql, *values):
+        row = self.post(key, sql, *values)
+        self.outcomes.done[key] = row
+        if self.dice.random() < 0.1:
+            again = self.session.row(sql, *values, key)
+            assert again == row, f'{key} repeated: {again} after {row}'
+
+    def transfer(self):
+        self.kept(new_id(), 'SELECT * FROM bank.transfer(%s, %s, %s, %s)',
+                  *self.world.two(self.dice), self.dice.randint(1, 30))
+
+    def deposit(self):
+        self.kept(new_id(), 'SELECT * FROM bank.deposit(%s, %s, %s)',
+                  self.world.one(self.dice), self.dice.randint(1, 40))
+
+    def withdraw(self):
+        self.kept(new_id(), 'SELECT * FROM bank.withdraw(%s, %s, %s)',
+                  self.world.one(self.dice), self.dice.randint(1, 30))
+
+    def drain(self):
+        """Empties the accounts of a customer, so that they can be closed."""
+        for account in self.world.accounts[self.world.customer(self.dice)][-6:]:
+            balance = self.session.row('SELECT balance FROM bank.ledger_balance(%s)',
+                                       account)['balance']
+            if balance:
+                self.kept(new_id(), 'SELECT * FROM bank.withdraw(%s, %s, %s)', account, balance)
+
+    def several(self):
+        """Some transfers in one transaction, which may be rolled back."""
+        rows = {}
+        self.session.begin()
+        for _ in range(self.dice.randint(2, 4)):
+            key = new_id()
+            self.outcomes.refused[key] = 'rolled back'
+            rows[key] = self.session.row('SELECT * FROM bank.transfer(%s, %s, %s, %s)',
+                                         *self.world.two(self.dice), 1, key)
+        if self.dice.random() < 0.5:
+            self.session.connection.rollback()
+            self.session.connection.autocommit = True
+            return
+        for key in rows:            # from here on the outcome may be unknown
+            del self.outcomes.refused[key]
+        self.session.commit()
+        self.outcomes.done.update(rows)
+
+    # Accounts.
+
+    def create(self):
+        customer, account = self.world.customer(self.dice), new_id()
+        self.session.row(CREATE, customer, 'BRL', account)
+        self.outcomes.created.add(account)
+        self.world.add(customer, account)
+
+    def close_account(self):
+        row = self.session.row('SELECT * FROM bank.inactivate_account(%s)',
+                               self.world.one(self.dice))
+        self.outcomes.closed[row['account_id']] = row
+
+    def close_customer(self):
+        rows = self.session.rows('SELECT * FROM bank.inactivate_customer(%s)',
+                                 self.world.customer(self.dice))
+        self.outcomes.closed.update({row['account_id']: row for row in rows})
+
+    def reopen(self):
+        customer = self.world.customer(self.dice)
+        self.session.row('SELECT bank.reactivate_customer(%s)', customer)
+        for _ in range(2):
+            account = new_id()
+            code = None
+            try:
+                self.session.row(CREATE, customer, 'BRL', account)
+                self.world.add(customer, account)
+                self.outcomes.created.add(account)
+            except psycopg2.Error as error:
+                code = error.pgcode
+                if code != 'LG013':     # closed again by another client
+                    raise
+        return code
+
+
+class Load:
+    """Clients at work for as long as the block lasts."""
+
+    def __init__(self, stack, clients=8, pause_s=0.0, may_be_away=False):
+        self.stack, self.pause_s, self.may_be_away = stack, pause_s, may_be_away
+        self.world = World(stack, 12)
+        self.outcomes = Outcomes()
+        self.stop = threading.Event()
+        self.clients = [Client(self, number) for number in range(clients)]
+
+    def __enter__(self):
+        for client in self.clients:
+            client.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stop.set()
+        deadline = time.monotonic() + DEADLINE_S
+        for client in self.clients:
+            client.join(deadline - time.monotonic())
+            assert not client.is_alive(), 'a client is still waiting for an answer'
+
+    def reached(self, postings):
+        """True once so many postings were answered."""
+        assert not self.outcomes.failures, self.outcomes.failures[0]
+        return len(self.outcomes.done) >= postings

@@ -1,0 +1,129 @@
+"""BACEN away, busy, forgetful, slow or refusing: told once all the same."""
+from datetime import datetime, timedelta
+
+import pytest
+
+import checker
+from stack import eventually
+
+REFUSING = {'status': 503, 'times': 0}
+
+
+@pytest.fixture(name='pair')
+def pair_with_money(stack):
+    return stack.customer('BRL', 'BRL', money=100000)[1:]
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left(stack):
+    """What one test leaves due would be sent by the retry of the next."""
+    yield
+    stack.bacen_answers()
+    eventually(stack.is_told, 'BACEN knows everything')
+    found = checker.check_notifications(
+        checker.Journal(stack.ledger),
+        stack.ledger.rows('SELECT * FROM bank_report.notification'), stack.bacen.log())
+    assert not found, checker.shortened(found)
+
+
+def moved(stack, pair, amount=1050):
+    return stack.transfer(*pair, amount)['transfer_id']
+
+
+def tried_once(stack, transfer):
+    """The notification once the first attempt has failed for now."""
+    row = stack.notified(transfer, 'pending')
+    assert row['attempts'] == 1 and row['next_attempt_at'] > row['first_attempt_at']
+    return row
+
+
+def delivered_by_retry(stack, transfer):
+    def told():
+        stack.retry()
+        return stack.notification(transfer)['state'] == 'delivered'
+    eventually(told, f'{transfer} delivered')
+    return stack.notification(transfer)
+
+
+def attempts(heard):
+    return [entry['headers']['x-attempt'] for entry in heard]
+
+
+def time_of(entry):
+    return datetime.fromisoformat(entry['at'].replace('Z', '+00:00'))
+
+
+def test_outage_delays_no_transfer_and_loses_none(stack, pair):
+    stack.bacen_answers(REFUSING)
+    transfers = [moved(stack, pair) for _ in range(20)]
+    for transfer in transfers:
+        assert tried_once(stack, transfer)['last_status'] == 503
+    stack.bacen_answers()
+    for transfer in transfers:
+        assert delivered_by_retry(stack, transfer)['attempts'] >= 2
+        heard = stack.heard(transfer)
+        assert [entry['accepted'] for entry in heard] == [False] * (len(heard) - 1) + [True]
+        assert attempts(heard) == [str(n + 1) for n in range(len(heard))]
+
+
+def test_retry_after_is_obeyed(stack, pair):
+    stack.bacen_answers({'status': 429, 'headers': {'Retry-After': '3'}, 'times': 1})
+    transfer = moved(stack, pair)
+    row = tried_once(stack, transfer)
+    assert row['last_status'] == 429
+    wait = timedelta(seconds=3)
+    assert row['next_attempt_at'] - row['first_attempt_at'] >= wait
+    assert delivered_by_retry(stack, transfer)['attempts'] == 2
+    first, second = stack.heard(transfer)
+    assert time_of(second) - time_of(first) >= wait
+
+
+@pytest.mark.parametrize('answer, status', [
+    ({'drop': True}, None), ({'status': 500}, 500)])
+def test_accepted_without_saying_so_is_accepted_once(stack, pair, answer, status):
+    stack.bacen_answers({**answer, 'accept': True, 'times': 1})
+    transfer = moved(stack, pair)
+    assert tried_once(stack, transfer)['last_status'] == status
+    assert delivered_by_retry(stack, transfer)['last_status'] == 409
+    heard = stack.heard(transfer)
+    assert [entry['accepted'] for entry in heard] == [True, False]
+    assert len({entry['body'] for entry in heard}) == 1, 'the same request again'
+
+
+def test_refused_for_good_is_dead_until_requeued(stack, pair):
+    stack.bacen_answers({'status': 422, 'body': '{"erro": "conta"}', 'times': 1})
+    transfer = moved(stack, pair)
+    row = stack.notified(transfer, 'dead')
+    assert (row['last_status'], row['next_attempt_at']) == (422, None)
+    assert 'conta' in row['last_error']
+    stack.retry()
+    assert len(stack.heard(transfer)) == 1, 'dead is not sent again'
+    assert stack.ledger.row('SELECT bank_report.requeue(%s) AS done', transfer)['done']
+    assert delivered_by_retry(stack, transfer)['attempts'] == 2
+    assert attempts(stack.heard(transfer)) == ['1', '2']
+
+
+def test_slow_bacen_slows_nothing(stack, pair):
+    """Far more transfers than slow answers would let through one by one."""
+    stack.bacen_answers({'delay_ms': 3000, 'times': 0})
+    transfers = [moved(stack, pair) for _ in range(60)]
+    eventually(lambda: all(map(stack.notification, transfers)), 'all are stored', seconds=20)
+    assert len([t for t in transfers if stack.notification(t)['state'] == 'delivered']) < 60
+    stack.bacen_answers()
+
+
+def test_two_retries_at_once_send_once(stack, pair):
+    stack.bacen_answers(REFUSING)
+    transfers = [moved(stack, pair) for _ in range(10)]
+    for transfer in transfers:
+        tried_once(stack, transfer)
+    stack.bacen_answers({'delay_ms': 500, 'times': 0})
+    stack.ledger.rows('UPDATE bank_report.notification SET next_attempt_at = now() '
+                      "WHERE state = 'pending'")
+    first, second = (stack.session(PGUSER='bank_report') for _ in range(2))
+    checks = [stack.in_thread(session.rows, 'CALL bank_report.retry()')
+              for session in (first, second)]
+    for check in checks:
+        check.result(60)
+    for transfer in transfers:
+        assert attempts(stack.heard(transfer)) == ['1', '2']
