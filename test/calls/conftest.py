@@ -75,6 +75,14 @@ class Operator(Session):
                                    for name, value in wanted.items()), 'they are back')
 
 
+@pytest.fixture(scope='session', autouse=True)
+def settings_of_the_server():
+    """Nothing that a run before left behind."""
+    operator = Operator()
+    operator.rows('ALTER SYSTEM RESET ALL')
+    operator.rows('SELECT pg_reload_conf()')
+
+
 class Simulator:
     def __init__(self, url):
         self.url = url
