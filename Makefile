@@ -71,8 +71,8 @@ test:
 	test/run
 quick:
 	deploy/packages
-	test/run tidy format python unit regress isolation pgtap calls
-regress isolation pgtap calls unit asan e2e:
+	test/run tidy format python unit regress isolation pgtap calls copies
+regress isolation pgtap calls copies unit asan e2e:
 	deploy/packages
 	test/run $@
 
@@ -90,4 +90,4 @@ format-check:
 	test/format --check
 
 .PHONY: all bridge clean-bridge packages up down reset demo test quick \
-	regress isolation pgtap calls unit asan e2e ack tidy format format-check
+	regress isolation pgtap calls copies unit asan e2e ack tidy format format-check

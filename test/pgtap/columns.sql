@@ -121,7 +121,7 @@ FROM (
     ('ALTER TABLE bank_ledger.account_event ALTER COLUMN actor TYPE varchar', '42804'),
     ('ALTER TABLE bank_ledger.customer DROP COLUMN changed_at', '42703'),
     ('ALTER EXTENSION bank DROP VIEW bank_ledger.entry; DROP VIEW bank_ledger.entry;
-      ALTER TABLE bank_ledger.transfer ALTER COLUMN amount TYPE integer', '42804'),
+      ALTER TABLE bank_ledger.transfer ALTER COLUMN amount TYPE numeric', '42804'),
     ('ALTER EXTENSION bank DROP VIEW bank_ledger.entry; DROP VIEW bank_ledger.entry;
       ALTER TABLE bank_ledger.account_event DROP COLUMN version', '42703'),
     ('ALTER TABLE bank_ledger.account RENAME TO accounts', '42P01'),

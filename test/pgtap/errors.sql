@@ -54,7 +54,7 @@ INSERT INTO refused (code, statement) VALUES
 ('LG008', 'bank.transfer({a}, {b}, 1000, ''ee000000-0000-4000-8000-000000000001'')'),
 ('LG008', 'bank.create_account(''c0000000-0000-4000-8000-000000000070'', ''USD'', {a})'),
 ('LG008', 'bank.create_account(''c0000000-0000-4000-8000-000000000071'', ''BRL'', {a})'),
-('LG008', 'bank.create_account(''c0000000-0000-4000-8000-000000000070'', ''BRL'', {settlement})'),
+('22023', 'bank.create_account(''c0000000-0000-4000-8000-000000000070'', ''BRL'', {settlement})'),
 -- null
 ('22004', 'bank.create_account(NULL)'),
 ('22004', 'bank.create_account(''c0000000-0000-4000-8000-000000000070'', NULL)'),

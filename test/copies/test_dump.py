@@ -1,0 +1,83 @@
+"""pg_dump takes the whole ledger into a new cluster, and leaves behind what
+must not be copied: the site's name and the publication."""
+import os
+import shutil
+
+import pytest
+
+from server import RUN, Copy, run
+
+TABLES = ('bank_ledger.customer', 'bank_ledger.account', 'bank_ledger.account_event',
+          'bank_ledger.transfer', 'bank_ledger.epoch', 'bank_ledger.operator_act',
+          'bank_report.notification', 'bank_report.consumer_offset', 'bank_search.balance')
+
+
+def make_cluster(copy):
+    """An empty cluster with the settings of the test server."""
+    settings = (RUN / 'postgresql/stack.conf').read_text()
+    run(shutil.which('initdb'), '-D', str(copy.folder), '-U', 'postgres', '-A', 'trust', '-N',
+        '-E', 'UTF8', '--locale=C.UTF-8', '--no-instructions')
+    copy.write('postgresql.conf', settings, 'a')
+    copy.start()
+    copy.session('postgres').rows('CREATE DATABASE bank')
+
+
+@pytest.fixture(scope='module')
+def restored(ledger):
+    copy = Copy('dump', 2)
+    archive = str(copy.folder / 'bank.dump')
+    ledger.rows('INSERT INTO bank_report.consumer_offset VALUES (%s, 0, 7) '
+                'ON CONFLICT DO NOTHING', 'bank.transfers')
+    address = ['-h', os.environ['PGHOST'], '-U', 'postgres', '-d', 'bank']
+    try:
+        make_cluster(copy)
+        run(shutil.which('pg_dump'), *address, '-p', os.environ['PGPORT'], '-Fc',
+            '-f', archive)
+        run(shutil.which('pg_restore'), *address, '-p', str(copy.port), '--exit-on-error', archive)
+        yield copy.session()
+    finally:
+        copy.stop()
+
+
+def test_the_rows_are_the_same(ledger, restored):
+    for table in TABLES:
+        query = f'SELECT t::text AS row FROM {table} AS t ORDER BY 1'
+        there = ledger.rows(query)
+        assert restored.rows(query) == there
+        assert there or table in ('bank_report.notification', 'bank_search.balance')
+    assert restored.rows('SELECT * FROM bank.verify()') == []
+
+
+def test_what_must_not_be_copied_is_not(restored):
+    assert restored.rows('SELECT FROM bank_ledger.site') == []
+    assert restored.rows('SELECT FROM pg_publication') == []
+
+
+def test_it_writes_nothing_until_it_is_named(ledger, restored):
+    seen = {call: restored.state_of(call) for call in ledger.writers()}
+    assert seen == dict.fromkeys(seen, 'LG019')
+
+
+def test_it_reads_before_it_is_named(ledger, restored):
+    assert restored.value('SELECT balance FROM bank.ledger_balance(%s)', ledger.payer) == 600
+
+
+def test_rights_and_triggers_came_along(restored):
+    assert restored.state_of('TRUNCATE bank_ledger.transfer') == '42501'
+    assert restored.value("SELECT has_function_privilege('bank_publish', "
+                          "'bank_ledger.beat()', 'EXECUTE')")
+    assert not restored.value("SELECT has_schema_privilege('public', 'bank', 'USAGE')")
+
+
+def test_named_it_is_a_ledger_of_the_next_epoch(ledger, restored):
+    before = restored.value('SELECT max(number) FROM bank_ledger.epoch')
+    restored.rows("SELECT bank_ledger.init('ledger', 'restored'), bank_ledger.publish()")
+    assert restored.value('SELECT max(number) FROM bank_ledger.epoch') == before + 1
+    restored.rows("SELECT pg_create_logical_replication_slot('restored', 'pgoutput')")
+    assert restored.value('SELECT to_balance FROM bank.transfer(%s, %s, 100)',
+                          ledger.payer, ledger.payee) == 500
+    kinds = [row['kind'] for row in restored.rows(
+        "SELECT chr(get_byte(data, 0)) AS kind FROM pg_logical_slot_get_binary_changes("
+        "'restored', NULL, NULL, 'proto_version', '1', 'publication_names', 'bank')")]
+    assert kinds.count('I') == 1, 'the transfer is decoded, and the account is not published'
+    assert restored.rows('SELECT * FROM bank.verify()') == []
