@@ -58,8 +58,9 @@ def test_no_account_unless_customer_is_active(stack):
     asked = [entry['path'] for entry in stack.customers.log()]
     for customer in (unknown, inactive, silent, broken):
         assert asked.count(f'/clientes/{customer}') == 1, 'asked once, never again'
-    assert not stack.ledger.rows('SELECT FROM bank_ledger.account WHERE customer_id = ANY(%s::uuid[])',
-                                 [unknown, inactive, silent, broken])
+    assert not stack.ledger.rows(
+        'SELECT FROM bank_ledger.account WHERE customer_id = ANY(%s::uuid[])',
+        [unknown, inactive, silent, broken])
 
 
 def test_transfer_reaches_every_system(stack):
