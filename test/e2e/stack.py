@@ -185,7 +185,7 @@ class Stack:
         """Nothing is left for BACEN; what is due is sent on the way."""
         self.retry()
         return not self.ledger.rows(
-            "SELECT FROM bank_ledger.transfer AS t LEFT JOIN bank_report.notification AS n "
+            "SELECT 1 FROM bank_ledger.transfer AS t LEFT JOIN bank_report.notification AS n "
             "USING (transfer_id) WHERE t.kind NOT IN ('deposit', 'withdrawal') "
             "AND n.state IS DISTINCT FROM 'delivered'")
 

@@ -59,7 +59,7 @@ def test_no_account_unless_customer_is_active(stack):
     for customer in (unknown, inactive, silent, broken):
         assert asked.count(f'/clientes/{customer}') == 1, 'asked once, never again'
     assert not stack.ledger.rows(
-        'SELECT FROM bank_ledger.account WHERE customer_id = ANY(%s::uuid[])',
+        'SELECT account_id FROM bank_ledger.account WHERE customer_id = ANY(%s::uuid[])',
         [unknown, inactive, silent, broken])
 
 

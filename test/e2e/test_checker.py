@@ -1,0 +1,153 @@
+"""The checker finds what it looks for: each case spoils one thing of what was
+read from a sound stack."""
+import copy
+import json
+from datetime import timedelta
+
+import pytest
+
+import checker
+
+
+class Seen:
+    """Everything the checker judges, and its judgement."""
+
+    def __init__(self, stack):
+        self.journal = checker.Journal(stack.ledger)
+        self.records = checker.read_topics(stack.env['BANK_KAFKA_BROKERS'])
+        self.notifications = stack.ledger.rows('SELECT * FROM bank_report.notification')
+        self.log = stack.bacen.log()
+
+    def complaints(self):
+        return checker.check_journal(self.journal) \
+            + checker.check_events(self.journal, self.records) \
+            + checker.check_notifications(self.journal, self.notifications, self.log)
+
+    # What is spoilt below.
+
+    @property
+    def transfer(self):
+        return next(row for row in self.journal.transfers if row['kind'] == 'transfer')
+
+    @property
+    def payer(self):
+        return self.journal.accounts[self.transfer['from_account']]
+
+    @property
+    def closed(self):
+        return next(row for row in self.journal.accounts.values()
+                    if row['status'] == 'inactive')
+
+    def record(self, topic, id_):
+        return next(r for r in self.records if r.id == (topic, id_))
+
+    @property
+    def told(self):
+        return self.record('bank.transfers', self.transfer['transfer_id'])
+
+    @property
+    def balance(self):
+        return self.record('bank.balances', f'{self.transfer["from_account"]}:1:'
+                                            f'{self.transfer["from_version"]}')
+
+    @property
+    def notification(self):
+        return next(row for row in self.notifications
+                    if row['transfer_id'] == self.transfer['transfer_id'])
+
+    @property
+    def heard(self):
+        return next(entry for entry in self.log if
+                    entry['headers']['idempotency-key'] == self.transfer['transfer_id'])
+
+
+def add(row, name, change):
+    row[name] += change
+
+
+def say(record, **changes):
+    record.value = json.dumps({**json.loads(record.value), **changes})
+
+
+def head(record, name, value):
+    record.headers[name] = value
+
+
+def again(seen, **changes):
+    twin = copy.deepcopy(seen.told)
+    twin.place = (twin.place[0], 10**9)
+    say(twin, **changes)
+    seen.records.append(twin)
+
+
+def swap_places(seen):
+    account = [r for r in seen.records if r.topic == 'bank.balances' and
+               r.key == seen.transfer['from_account']]
+    account[0].place, account[1].place = account[1].place, account[0].place
+
+
+def post_again(seen, **changes):
+    seen.log.append({**copy.deepcopy(seen.heard), **changes})
+
+
+SPOILT = {
+    '1: an amount': lambda s: add(s.payer, 'balance', 1),
+    '1: a currency': lambda s: s.transfer.update(currency='USD'),
+    '2: a version': lambda s: add(s.payer, 'version', 1),
+    '2: an entry': lambda s: s.journal.transfers.remove(s.transfer),
+    '2: a running balance': lambda s: add(s.transfer, 'from_balance', 1),
+    '2: a creation': lambda s: s.journal.events.remove(
+        next(e for e in s.journal.events if e['account_id'] == s.payer['account_id'])),
+    '3: a hold': lambda s: s.transfer.update(from_held=10**6),
+    '4: a date': lambda s: add(s.transfer, 'completed_at', timedelta(days=-1)),
+    '4: a closing': lambda s: s.payer.update(closed_at=s.transfer['completed_at']),
+    '6: a status': lambda s: s.closed.update(status='active'),
+    '6: a closing customer': lambda s: s.journal.closing.add(s.payer['customer_id']),
+    '7: a holder': lambda s: s.payer.update(customer_id=s.closed['customer_id']),
+    '7: a kind': lambda s: s.transfer.update(kind='deposit'),
+    '8: a key': lambda s: s.journal.transfers.append(s.transfer),
+    '9: a record missing': lambda s: s.records.remove(s.balance),
+    '9: a record of nothing': lambda s: head(s.told, 'ce_id', 'x') or
+    setattr(s.told, 'id', ('bank.transfers', 'x')),
+    '9: a value': lambda s: say(s.balance, held=1),
+    '9: a float': lambda s: say(s.told, amount=float(s.transfer['amount'])),
+    '9: a field more': lambda s: say(s.told, more=1),
+    '9: a key': lambda s: setattr(s.told, 'key', 'x'),
+    '9: a type': lambda s: head(s.told, 'ce_type', 'x'),
+    '9: a source': lambda s: head(s.told, 'ce_source', '/bank/x'),
+    '9: a time': lambda s: head(s.balance, 'ce_time', '2026-01-01T00:00:00.000000Z'),
+    '9: a header more': lambda s: head(s.told, 'x', 'x'),
+    '9: another one of the same id': lambda s: again(s, amount=1),
+    '9: an index': lambda s: add(vars(s.balance), 'index', 1),
+    '9: an order': swap_places,
+    '9: a transaction torn': lambda s: add(vars(s.balance), 'lsn', -1),
+    '11: a notification': lambda s: s.notifications.remove(s.notification),
+    '11: a notification of what': lambda s: s.notification.update(amount=1),
+    '11: a second first attempt': lambda s: post_again(s, accepted=False),
+    '11: accepted twice': lambda s: post_again(
+        s, headers={**s.heard['headers'], 'x-attempt': '2'}) or s.notification.update(attempts=9),
+    '11: an attempt not begun': lambda s: s.heard['headers'].update({'x-attempt': '9'}),
+    '11: never told': lambda s: s.log.remove(s.heard),
+    '11: another key': lambda s: s.heard['headers'].update({'idempotency-key': 'x'}),
+    '11: another body': lambda s: s.heard.update(body=s.heard['body'].replace('"valor": ', '"valor": 1')),
+}
+
+
+@pytest.fixture(name='sound', scope='module')
+def sound_stack(whole_stack):
+    whole_stack.transfer(*whole_stack.customer('BRL', 'BRL', money=1050)[1:], 50)
+    whole_stack.ledger.rows('SELECT bank.inactivate_customer(%s)', whole_stack.customer()[0])
+    whole_stack.quiet()
+    seen = Seen(whole_stack)
+    assert seen.complaints() == []
+    return seen
+
+
+@pytest.mark.parametrize('what', SPOILT)
+def test_what_is_spoilt_is_found(sound, what):
+    seen = copy.deepcopy(sound)
+    SPOILT[what](seen)
+    found = seen.complaints()
+    number = what.partition(':')[0]
+    assert found and (number in ('9', '11') or
+                      any(complaint.startswith(f'{number}:') for complaint in found)), found
