@@ -35,7 +35,9 @@ def standby(ledger):
 
 def test_every_writer_is_refused(ledger, standby):
     session = standby.session()
-    seen = {call: session.state_of(call) for call in ledger.writers()}
+    calls = ledger.writers() + ["SELECT bank_ledger.init('ledger', 'test')",
+                                'SELECT bank_ledger.publish()', 'SELECT bank_ledger.beat()']
+    seen = {call: session.state_of(call) for call in calls}
     assert seen == dict.fromkeys(seen, '25006')
 
 
