@@ -12,7 +12,8 @@ import checker
 class Seen:
     """Everything the checker judges, and its judgement."""
 
-    def __init__(self, stack):
+    def __init__(self, stack, transfer_id):
+        self.transfer_id = transfer_id
         self.journal = checker.Journal(stack.ledger)
         self.records = checker.read_topics(stack.env['BANK_KAFKA_BROKERS'])
         self.notifications = stack.ledger.rows('SELECT * FROM bank_report.notification')
@@ -27,7 +28,8 @@ class Seen:
 
     @property
     def transfer(self):
-        return next(row for row in self.journal.transfers if row['kind'] == 'transfer')
+        return next(row for row in self.journal.transfers
+                    if row['transfer_id'] == self.transfer_id)
 
     @property
     def payer(self):
@@ -43,7 +45,7 @@ class Seen:
 
     @property
     def told(self):
-        return self.record('bank.transfers', self.transfer['transfer_id'])
+        return self.record('bank.transfers', self.transfer_id)
 
     @property
     def balance(self):
@@ -53,12 +55,12 @@ class Seen:
     @property
     def notification(self):
         return next(row for row in self.notifications
-                    if row['transfer_id'] == self.transfer['transfer_id'])
+                    if row['transfer_id'] == self.transfer_id)
 
     @property
     def heard(self):
         return next(entry for entry in self.log if
-                    entry['headers']['idempotency-key'] == self.transfer['transfer_id'])
+                    entry['headers']['idempotency-key'] == self.transfer_id)
 
 
 def add(row, name, change):
@@ -129,16 +131,19 @@ SPOILT = {
     '11: an attempt not begun': lambda s: s.heard['headers'].update({'x-attempt': '9'}),
     '11: never told': lambda s: s.log.remove(s.heard),
     '11: another key': lambda s: s.heard['headers'].update({'idempotency-key': 'x'}),
-    '11: another body': lambda s: s.heard.update(body=s.heard['body'].replace('"valor": ', '"valor": 1')),
+    '11: another body': lambda s: s.heard.update(
+        body=s.heard['body'].replace('"valor": ', '"valor": 1')),
 }
 
 
 @pytest.fixture(name='sound', scope='module')
 def sound_stack(whole_stack):
-    whole_stack.transfer(*whole_stack.customer('BRL', 'BRL', money=1050)[1:], 50)
+    _, payer, payee = whole_stack.customer('BRL', 'BRL', money=1050)
+    moved = whole_stack.transfer(payer, payee, 50)
     whole_stack.ledger.rows('SELECT bank.inactivate_customer(%s)', whole_stack.customer()[0])
+    whole_stack.notified(moved['transfer_id'], 'delivered')
     whole_stack.quiet()
-    seen = Seen(whole_stack)
+    seen = Seen(whole_stack, moved['transfer_id'])
     assert seen.complaints() == []
     return seen
 
