@@ -78,7 +78,7 @@ static const Setting settings[] = {
 	"where notifications are posted"},
 	{"bacen.timeout_ms", SETTING_INTEGER, "5000", 1, 300000,
 	TARGET(bacen_timeout_ms), "limit of one attempt"},
-	{"bacen.parallel", SETTING_INTEGER, "16", 1, 256,
+	{"bacen.parallel", SETTING_INTEGER, "64", 1, 256,
 	TARGET(bacen_parallel), "first attempts at the same time"},
 	{"http.address", SETTING_TEXT, "127.0.0.1", 0, 0, TARGET(http_address),
 	"where /metrics and /health are served"},

@@ -41,6 +41,7 @@ typedef struct Report
 	BridgeOffsets offsets;		/* stored */
 	BridgeSending *sending;
 	int64_t		timeout_ms;
+	int			parallel;		/* attempts under way at most */
 	int			wake_fd;		/* readable with records or at the stop */
 	int			begin_wait_ms;
 	BridgeNotification batch[BATCH_MAX];
@@ -152,17 +153,37 @@ add_record(Report *report, const rd_kafka_message_t *message)
 	return true;
 }
 
+/* Results that are not stored yet still take the place of their attempts. */
+static int
+free_places(const Report *report)
+{
+	return bridge_sending_room(report->sending) - report->result_count;
+}
+
+/*
+ * While BACEN keeps up, no more records are taken than can be tried; once
+ * most places are taken it does not, and the rest is for the retry.
+ */
+static int
+batch_limit(const Report *report)
+{
+	int			places = free_places(report);
+
+	return places > 0 && places >= report->parallel / 4 ? places : BATCH_MAX;
+}
+
 /* Takes what has arrived into the batch, up to what is not understood. */
 static BridgeConsumerState
 fill_batch(Report *report, int *taken)
 {
 	rd_kafka_message_t *messages[BATCH_MAX];
+	int			limit = batch_limit(report);
 	BridgeConsumerState state;
 
 	*taken = 0;
 	report->count = 0;
 	report->ends_badly = false;
-	state = bridge_consumer_take(report->consumer, messages, BATCH_MAX, taken);
+	state = bridge_consumer_take(report->consumer, messages, limit, taken);
 	for (int i = 0; i < *taken; i++)
 	{
 		if (state != BRIDGE_CONSUMER_FAILED && !report->ends_badly)
@@ -170,19 +191,15 @@ fill_batch(Report *report, int *taken)
 		rd_kafka_message_destroy(messages[i]);
 	}
 	bridge_metrics_add(BRIDGE_METRIC_REPORT_RECORDS, *taken);
-	report->full = *taken == BATCH_MAX;
+	report->full = *taken == limit;
 	return state;
 }
 
-/* Results that are not stored yet still take the place of their attempts. */
 static void
 choose_attempts(Report *report)
 {
-	int			room = bridge_sending_room(report->sending);
+	int			room = bridge_stop_requested() ? 0 : free_places(report);
 
-	room -= report->result_count;
-	if (bridge_stop_requested())
-		room = 0;
 	for (int i = 0; i < report->count; i++)
 		report->batch[i].wants_attempt = room-- > 0;
 }
@@ -361,6 +378,7 @@ bridge_report_run(const BridgeConfig *config)
 	report.store.spec.application = "bank-bridge report";
 	report.store.spec.claim = bridge_notification_claim;
 	report.timeout_ms = config->bacen_timeout_ms;
+	report.parallel = (int) config->bacen_parallel;
 	report.begin_wait_ms = RETRY_MIN_MS;
 	report.wake_fd = -1;
 	report.sending = bridge_sending_create(config);

@@ -55,7 +55,7 @@ require_currency(const char *currency)
 	if (!bank_currency_exponent(currency, &exponent))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("unknown currency \"%s\"", currency),
+				 errmsg("unknown currency \"%.16s\"", currency),
 				 errhint("Give an ISO 4217 code of three capital letters, such as BRL.")));
 }
 
@@ -119,39 +119,49 @@ require_accounts_visible(BankLedger *ledger, const pg_uuid_t *customer_id)
 		list_free_deep(bank_ledger_find_accounts_of(ledger, customer_id));
 }
 
-static void
-create_account(BankLedger *ledger, BankAccount *account, bool has_key)
+/* Before customer-api is asked: tables are let go while it is waited for. */
+static bool
+find_replay_before(BankAccount *asked)
 {
+	BankLedger	ledger;
+	bool		found;
+
+	bank_ledger_open(&ledger, BANK_OPEN_READ);
+	found = find_replay(&ledger, asked);
+	bank_ledger_close(&ledger);
+	return found;
+}
+
+static void
+create_account(BankAccount *account, bool has_key)
+{
+	BankLedger	ledger;
 	BankCustomer customer;
 
-	if (has_key && find_replay(ledger, account))
+	if (has_key && find_replay_before(account))
 		return;
 	bank_customer_api_require_active(&account->customer_id);
 	bank_customer_lock(&account->customer_id);
+	bank_ledger_open(&ledger, BANK_OPEN_WRITE);
 	bank_customer_open(&customer, &account->customer_id, BANK_OPEN_WRITE);
-	require_accounts_visible(ledger, &account->customer_id);
-	if (!has_key || !find_replay(ledger, account))
+	require_accounts_visible(&ledger, &account->customer_id);
+	if (!has_key || !find_replay(&ledger, account))
 	{
 		require_not_closing(&customer);
 		bank_customer_make_known(&customer);
-		bank_ledger_create_account(ledger, account);
+		bank_ledger_create_account(&ledger, account);
 	}
 	bank_customer_close(&customer);
+	bank_ledger_close(&ledger);
 }
 
-/*
- * create_account(customer_id, currency, account_id) returns bank.account_row;
- * a null account_id is made.
- */
-Datum
-bank_create_account(PG_FUNCTION_ARGS)
+static Datum
+create_account_body(PG_FUNCTION_ARGS)
 {
 	BankAccount account = {0};
 	bool		has_key = !PG_ARGISNULL(2);
-	BankLedger	ledger;
 	char	   *currency;
 
-	bank_require_writer("bank.create_account");
 	bank_require_argument(PG_ARGISNULL(0), "customer_id");
 	bank_require_argument(PG_ARGISNULL(1), "currency");
 	account.customer_id = *PG_GETARG_UUID_P(0);
@@ -161,11 +171,19 @@ bank_create_account(PG_FUNCTION_ARGS)
 	account.account_id = has_key ? *PG_GETARG_UUID_P(2) :
 		bank_uuid_generate(&account.customer_id);
 	require_free_id(&account.account_id);
-
-	bank_ledger_open(&ledger, BANK_OPEN_WRITE);
-	create_account(&ledger, &account, has_key);
-	bank_ledger_close(&ledger);
+	create_account(&account, has_key);
 	return bank_ledger_account_datum(&account, bank_result_descriptor(fcinfo));
+}
+
+/*
+ * create_account(customer_id, currency, account_id) returns bank.account_row;
+ * a null account_id is made.
+ */
+Datum
+bank_create_account(PG_FUNCTION_ARGS)
+{
+	return bank_call_writer(fcinfo, "bank.create_account", BANK_OPEN_READ,
+							create_account_body);
 }
 
 /* Row type bank.ledger_balance_row. */
@@ -175,8 +193,7 @@ ledger_balance_datum(const BankAccount *account, TupleDesc descriptor)
 	Datum		values[9];
 	bool		nulls[9] = {false};
 
-	if (descriptor->natts != lengthof(values))
-		elog(ERROR, "bank.ledger_balance_row has %d columns", descriptor->natts);
+	bank_require_columns(descriptor, lengthof(values), "bank.ledger_balance_row");
 	values[0] = UUIDPGetDatum(&account->account_id);
 	values[1] = UUIDPGetDatum(&account->customer_id);
 	values[2] = CStringGetTextDatum(account->currency);

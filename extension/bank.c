@@ -61,7 +61,7 @@ _PG_init(void)
 				   &bank_bacen_timeout, 5000);
 	DefineCustomIntVariable("bank.bacen_max_attempts",
 							"Attempts after which a notification is dead.",
-							NULL, &bank_bacen_max_attempts, 20, 1, INT_MAX,
+							NULL, &bank_bacen_max_attempts, 100, 1, INT_MAX,
 							PGC_SIGHUP, 0, NULL, NULL, NULL);
 	define_address("bank.redis_url",
 				   "URL of Redis: redis://user:password@host:port or unix:///path.",

@@ -12,6 +12,7 @@
 
 #include "contract.h"
 #include "errors.h"
+#include "relation.h"
 
 /* bank.c: settings; README.md has units and ranges */
 extern char *bank_customer_api_url;
@@ -37,9 +38,13 @@ extern int	bank_search_timeout;
  * LG019 where this database is no ledger.
  */
 extern void bank_require_writer(const char *function);
+extern Datum bank_call_writer(FunctionCallInfo fcinfo, const char *function,
+							  BankOpenMode mode, PGFunction body);
 extern const char *bank_actor(void);
 extern void bank_require_argument(bool is_null, const char *name);
 extern TupleDesc bank_result_descriptor(FunctionCallInfo fcinfo);
+extern void bank_require_columns(TupleDesc descriptor, int ncolumns,
+								 const char *type);
 
 /* customer_api.c: returns when the customer is active, else raises LG002,
  * LG003 or LG011; called with no lock held */

@@ -7,7 +7,8 @@
  * here.
  *
  * Raises: 25006 in a read-only transaction or on a standby, 25000 in a
- * parallel operation, LG019 where the site is no ledger.
+ * parallel operation, LG019 where the site is no ledger; LG009 and 23000 in
+ * place of the server's 55P03 and 23505.
  */
 #include "postgres.h"
 
@@ -35,33 +36,93 @@ static const BankShape site_shape = {
 };
 
 static bool
-site_is_ledger(void)
+site_is_ledger(BankOpenMode mode)
 {
 	BankRelation site;
 	BankRow		row;
 	bool		is_ledger = false;
 
-	bank_relation_open(&site, &site_shape, BANK_OPEN_READ);
+	bank_relation_open(&site, &site_shape, mode);
 	if (bank_relation_find(&site, NULL, 0, &row))
 		is_ledger = strcmp(bank_row_text(&row, SITE_ROLE), "ledger") == 0;
 	bank_relation_close(&site);
 	return is_ledger;
 }
 
-/* Returns where function may write; raises as the head of this file says. */
-void
-bank_require_writer(const char *function)
+static void
+require_writer(const char *function, BankOpenMode mode)
 {
 	PreventCommandIfReadOnly(function);
 	PreventCommandIfParallelMode(function);
 	PreventCommandDuringRecovery(function);
-	if (!site_is_ledger())
+	if (!site_is_ledger(mode))
 		ereport(ERROR,
 				(errcode(BANK_ERRCODE_NO_LEDGER),
 				 errmsg("no ledger in this database"),
 				 errdetail("%s writes to the ledger, and the site row of database \"%s\" does not name it one.",
 						   function, get_database_name(MyDatabaseId)),
 				 errhint("Call it in the ledger's database, or run bank-bridge init.")));
+}
+
+/* Returns where function may write; raises as the head of this file says. */
+void
+bank_require_writer(const char *function)
+{
+	require_writer(function, BANK_OPEN_READ);
+}
+
+/*
+ * What the server refuses in its own words, in ours.  lock_timeout ended a
+ * wait; or an index that is not the extension's refused a row.
+ */
+static void
+raise_translated(const ErrorData *error, const char *function)
+{
+	if (error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE)
+		ereport(ERROR,
+				(errcode(BANK_ERRCODE_TRANSACTION_IN_PROGRESS),
+				 errmsg("transaction in progress"),
+				 errdetail("%s waited longer than lock_timeout for another transaction.",
+						   function),
+				 errhint("Try again when it has ended.")));
+	ereport(ERROR,
+			(errcode(ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION),
+			 errmsg("index \"%s\" refuses a row of %s",
+					error->constraint_name != NULL ? error->constraint_name : "?",
+					function),
+			 errhint("The index is not the extension's; its table is.")));
+}
+
+/*
+ * Calls the body of a function that writes, where it may; what leaves it is
+ * as README.md promises: neither 55P03 nor 23505.
+ */
+Datum
+bank_call_writer(FunctionCallInfo fcinfo, const char *function,
+				 BankOpenMode mode, PGFunction body)
+{
+	MemoryContext context = CurrentMemoryContext;
+	volatile Datum result = (Datum) 0;
+
+	PG_TRY();
+	{
+		require_writer(function, mode);
+		result = body(fcinfo);
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		if (geterrcode() != ERRCODE_LOCK_NOT_AVAILABLE &&
+			geterrcode() != ERRCODE_UNIQUE_VIOLATION)
+			PG_RE_THROW();
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		FlushErrorState();
+		raise_translated(error, function);
+	}
+	PG_END_TRY();
+	return result;
 }
 
 /*
@@ -93,4 +154,16 @@ bank_result_descriptor(FunctionCallInfo fcinfo)
 	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "function must return a row type");
 	return BlessTupleDesc(descriptor);
+}
+
+/* Raises 42804 unless the row type has as many columns as the code fills. */
+void
+bank_require_columns(TupleDesc descriptor, int ncolumns, const char *type)
+{
+	if (descriptor->natts != ncolumns)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("type %s has %d columns instead of %d", type,
+						descriptor->natts, ncolumns),
+				 errhint("Restore the type as the extension's script made it.")));
 }

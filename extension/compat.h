@@ -8,6 +8,12 @@
 #include "access/tableam.h"
 #include "executor/executor.h"
 
+#if PG_VERSION_NUM >= 180000
+#define BANK_PRIMARY_KEY(relation) RelationGetPrimaryKeyIndex(relation, false)
+#else
+#define BANK_PRIMARY_KEY(relation) RelationGetPrimaryKeyIndex(relation)
+#endif
+
 #if PG_VERSION_NUM >= 160000
 typedef TU_UpdateIndexes BankUpdatedIndexes;
 #define BANK_INDEXES_UPDATED(updated) ((updated) != TU_None)

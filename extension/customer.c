@@ -51,7 +51,7 @@ enum
 static const BankColumn act_columns[] = {
 	[ACT_ID] = {"act_id", UUIDOID},
 	[ACT_ACT] = {"act", TEXTOID},
-	[ACT_CUSTOMER_ID] = {"customer_id", UUIDOID},
+	[ACT_CUSTOMER_ID] = {"customer_id", UUIDOID, true},
 	[ACT_OCCURRED_AT] = {"occurred_at", TIMESTAMPTZOID},
 	[ACT_ACTOR] = {"actor", TEXTOID},
 };

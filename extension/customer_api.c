@@ -42,6 +42,19 @@ raise_unavailable(const char *detail, int retry_after_s)
 			 errhint("Nothing was changed; try again later.")));
 }
 
+/* Where customer-api is, and why it is silent, is the operator's to know. */
+static void
+raise_no_answer(const char *customer_id, const char *reason)
+{
+	ereport(ERROR,
+			(errcode(BANK_ERRCODE_CUSTOMER_API_UNAVAILABLE),
+			 errmsg("customer-api unavailable"),
+			 errdetail("Customer-api gave no answer about customer %s.", customer_id),
+			 errdetail_log("Customer-api gave no answer about customer %s: %s.",
+						   customer_id, reason),
+			 errhint("Nothing was changed; try again later.")));
+}
+
 static const char *
 customer_url(const char *customer_id)
 {
@@ -136,8 +149,7 @@ bank_customer_api_require_active(const pg_uuid_t *customer_id)
 	const BankHttpReply *reply = bank_fetch(&request);
 
 	if (reply->failed)
-		raise_unavailable(psprintf("Customer-api gave no answer about customer %s: %s",
-								   id, reply->error), reply->retry_after_s);
+		raise_no_answer(id, reply->error);
 	if (reply->status == 404)
 		ereport(ERROR,
 				(errcode(BANK_ERRCODE_CUSTOMER_NOT_FOUND),

@@ -43,17 +43,24 @@ bank_fetch_wait(BankHttpPool *pool)
 	CHECK_FOR_INTERRUPTS();
 }
 
+/* Other interrupts, which the whole cluster may wait for, are served too. */
 const BankHttpReply *
 bank_fetch(const BankHttpRequest *request)
 {
-	static BankHttpPool *pool = NULL;
+	static BankHttpPool *kept = NULL;
+	BankHttpPool *pool = bank_fetch_pool(&kept, 1);
 	const BankHttpReply *reply;
+	void	   *tag;
 
-	reply = bank_http_perform(bank_fetch_pool(&pool, 1), request, is_interrupted);
-	CHECK_FOR_INTERRUPTS();
-	if (reply == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_QUERY_CANCELED),
-				 errmsg("canceling an HTTP request")));
+	bank_http_pool_abort(pool);
+	bank_http_pool_start(pool, request, NULL);
+	while ((reply = bank_http_pool_take(pool, &tag)) == NULL)
+	{
+		if (bank_http_pool_free_places(pool) > 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_QUERY_CANCELED),
+					 errmsg("canceling an HTTP request")));
+		bank_fetch_wait(pool);
+	}
 	return reply;
 }

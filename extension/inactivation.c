@@ -90,7 +90,7 @@ require_all_empty(List *accounts)
 		ereport(ERROR,
 				(errcode(BANK_ERRCODE_ACCOUNT_NOT_EMPTY),
 				 errmsg("account not empty"),
-				 errdetail_internal("%s", detail.data),
+				 errdetail("%s", detail.data),
 				 errhint("Move the money out first; amounts are in minor units.")));
 }
 
@@ -131,15 +131,13 @@ inactivate_customer(const pg_uuid_t *customer_id)
 	return accounts;
 }
 
-/* inactivate_customer(customer_id) returns all his accounts, closed. */
-Datum
-bank_inactivate_customer(PG_FUNCTION_ARGS)
+static Datum
+inactivate_customer_body(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	List	   *accounts;
 	ListCell   *cell;
 
-	bank_require_writer("bank.inactivate_customer");
 	bank_require_argument(PG_ARGISNULL(0), "customer_id");
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	accounts = inactivate_customer(PG_GETARG_UUID_P(0));
@@ -155,20 +153,50 @@ bank_inactivate_customer(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
-/* inactivate_account(account_id) returns bank.account_row, closed. */
+/* inactivate_customer(customer_id) returns all his accounts, closed. */
 Datum
-bank_inactivate_account(PG_FUNCTION_ARGS)
+bank_inactivate_customer(PG_FUNCTION_ARGS)
+{
+	return bank_call_writer(fcinfo, "bank.inactivate_customer",
+							BANK_OPEN_READ_NOWAIT, inactivate_customer_body);
+}
+
+static Datum
+inactivate_account_body(PG_FUNCTION_ARGS)
 {
 	BankLedger	ledger;
 	BankAccount account;
 
-	bank_require_writer("bank.inactivate_account");
 	bank_require_argument(PG_ARGISNULL(0), "account_id");
 	bank_ledger_open(&ledger, BANK_OPEN_WRITE_NOWAIT);
 	bank_account_find(&ledger, PG_GETARG_UUID_P(0), &account);
 	close_accounts(&ledger, list_make1(&account));
 	bank_ledger_close(&ledger);
 	return bank_ledger_account_datum(&account, bank_result_descriptor(fcinfo));
+}
+
+/* inactivate_account(account_id) returns bank.account_row, closed. */
+Datum
+bank_inactivate_account(PG_FUNCTION_ARGS)
+{
+	return bank_call_writer(fcinfo, "bank.inactivate_account",
+							BANK_OPEN_READ_NOWAIT, inactivate_account_body);
+}
+
+static Datum
+reactivate_customer_body(PG_FUNCTION_ARGS)
+{
+	BankCustomer customer;
+	pg_uuid_t  *customer_id;
+
+	bank_require_argument(PG_ARGISNULL(0), "customer_id");
+	customer_id = PG_GETARG_UUID_P(0);
+	bank_customer_api_require_active(customer_id);
+	bank_customer_lock(customer_id);
+	bank_customer_open(&customer, customer_id, BANK_OPEN_WRITE);
+	bank_customer_set_closing(&customer, false);
+	bank_customer_close(&customer);
+	PG_RETURN_VOID();
 }
 
 /*
@@ -178,16 +206,6 @@ bank_inactivate_account(PG_FUNCTION_ARGS)
 Datum
 bank_reactivate_customer(PG_FUNCTION_ARGS)
 {
-	BankCustomer customer;
-	pg_uuid_t  *customer_id;
-
-	bank_require_writer("bank.reactivate_customer");
-	bank_require_argument(PG_ARGISNULL(0), "customer_id");
-	customer_id = PG_GETARG_UUID_P(0);
-	bank_customer_api_require_active(customer_id);
-	bank_customer_lock(customer_id);
-	bank_customer_open(&customer, customer_id, BANK_OPEN_WRITE);
-	bank_customer_set_closing(&customer, false);
-	bank_customer_close(&customer);
-	PG_RETURN_VOID();
+	return bank_call_writer(fcinfo, "bank.reactivate_customer", BANK_OPEN_READ,
+							reactivate_customer_body);
 }

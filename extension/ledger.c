@@ -22,7 +22,6 @@
 #include "access/xact.h"
 #include "funcapi.h"
 #include "utils/builtins.h"
-#include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
 
@@ -46,7 +45,7 @@ enum
 
 static const BankColumn account_columns[] = {
 	[ACCOUNT_ID] = {"account_id", UUIDOID},
-	[ACCOUNT_CUSTOMER_ID] = {"customer_id", UUIDOID},
+	[ACCOUNT_CUSTOMER_ID] = {"customer_id", UUIDOID, true},
 	[ACCOUNT_KIND] = {"kind", TEXTOID},
 	[ACCOUNT_CURRENCY] = {"currency", TEXTOID},
 	[ACCOUNT_STATUS] = {"status", TEXTOID},
@@ -55,7 +54,7 @@ static const BankColumn account_columns[] = {
 	[ACCOUNT_VERSION] = {"version", INT8OID},
 	[ACCOUNT_OPENED_AT] = {"opened_at", TIMESTAMPTZOID},
 	[ACCOUNT_UPDATED_AT] = {"updated_at", TIMESTAMPTZOID},
-	[ACCOUNT_CLOSED_AT] = {"closed_at", TIMESTAMPTZOID},
+	[ACCOUNT_CLOSED_AT] = {"closed_at", TIMESTAMPTZOID, true},
 };
 
 static const BankShape account_shape = {
@@ -80,13 +79,13 @@ enum
 static const BankColumn event_columns[] = {
 	[EVENT_ACCOUNT_ID] = {"account_id", UUIDOID},
 	[EVENT_VERSION] = {"version", INT8OID},
-	[EVENT_CUSTOMER_ID] = {"customer_id", UUIDOID},
+	[EVENT_CUSTOMER_ID] = {"customer_id", UUIDOID, true},
 	[EVENT_KIND] = {"kind", TEXTOID},
 	[EVENT_CURRENCY] = {"currency", TEXTOID},
 	[EVENT_STATUS] = {"status", TEXTOID},
 	[EVENT_BALANCE] = {"balance", INT8OID},
 	[EVENT_HELD] = {"held", INT8OID},
-	[EVENT_TRANSFER_ID] = {"transfer_id", UUIDOID},
+	[EVENT_TRANSFER_ID] = {"transfer_id", UUIDOID, true},
 	[EVENT_OCCURRED_AT] = {"occurred_at", TIMESTAMPTZOID},
 	[EVENT_ACTOR] = {"actor", TEXTOID},
 };
@@ -213,12 +212,24 @@ read_currency(const BankRow *row, int column, char *currency)
 						   BANK_CURRENCY_SIZE);
 }
 
+/* Only settlement accounts have no holder, as the table's constraint says. */
+static void
+raise_unknown_holder(const pg_uuid_t *account_id)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_CHECK_VIOLATION),
+			 errmsg("kind and holder of an account do not agree"),
+			 errdetail("The account is %s.", bank_uuid_text(account_id))));
+}
+
 static void
 read_account(const BankRow *row, BankAccount *account)
 {
 	memset(account, 0, sizeof(*account));
 	account->account_id = *DatumGetUUIDP(row->values[ACCOUNT_ID]);
-	account->is_settlement = row->nulls[ACCOUNT_CUSTOMER_ID];
+	account->is_settlement = text_is(row, ACCOUNT_KIND, "settlement");
+	if (account->is_settlement != row->nulls[ACCOUNT_CUSTOMER_ID])
+		raise_unknown_holder(&account->account_id);
 	if (!account->is_settlement)
 		account->customer_id = *DatumGetUUIDP(row->values[ACCOUNT_CUSTOMER_ID]);
 	account->is_active = text_is(row, ACCOUNT_STATUS, "active");
@@ -313,7 +324,7 @@ read_transfer_kind(const BankRow *row)
 			(errcode(ERRCODE_DATA_CORRUPTED),
 			 errmsg("transfer %s is of an unknown kind",
 					bank_uuid_text(DatumGetUUIDP(row->values[TRANSFER_ID])))));
-	return BANK_TRANSFER;
+	pg_unreachable();
 }
 
 /* The transfer that a key names, as committed now; false: the key is free. */
@@ -431,12 +442,20 @@ raise_key_reused(const char *id)
 			 errhint("Use a new key for another operation.")));
 }
 
+static bool
+is_refused_by(const ErrorData *error, const char *index)
+{
+	return error->constraint_name != NULL &&
+		strcmp(error->constraint_name, index) == 0;
+}
+
 /* Turns a refusal of the table's primary key into LG008; id names the key. */
 static void
 insert_rows_with_key(BankRelation *table, Datum *const *values,
 					 bool *const *nulls, int nrows, const char *id)
 {
 	MemoryContext context = CurrentMemoryContext;
+	const char *key = bank_relation_key_name(table);
 
 	PG_TRY();
 	{
@@ -444,14 +463,10 @@ insert_rows_with_key(BankRelation *table, Datum *const *values,
 	}
 	PG_CATCH();
 	{
-		ErrorData  *error;
-		const char *key = get_rel_name(RelationGetPrimaryKeyIndex(table->relation));
-
+		if (geterrcode() != ERRCODE_UNIQUE_VIOLATION)
+			PG_RE_THROW();
 		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		if (error->sqlerrcode != ERRCODE_UNIQUE_VIOLATION ||
-			key == NULL || error->constraint_name == NULL ||
-			strcmp(error->constraint_name, key) != 0)
+		if (!is_refused_by(CopyErrorData(), key))
 			PG_RE_THROW();
 		FlushErrorState();
 		raise_key_reused(id);
@@ -575,8 +590,7 @@ bank_ledger_account_datum(const BankAccount *account, TupleDesc descriptor)
 	Datum		values[11];
 	bool		nulls[11] = {false};
 
-	if (descriptor->natts != lengthof(values))
-		elog(ERROR, "bank.account_row has %d columns", descriptor->natts);
+	bank_require_columns(descriptor, lengthof(values), "bank.account_row");
 	values[0] = UUIDPGetDatum(&account->account_id);
 	values[1] = UUIDPGetDatum(&account->customer_id);
 	nulls[1] = account->is_settlement;
@@ -601,7 +615,6 @@ bank_ledger_transfer_datum(const BankTransfer *transfer, TupleDesc descriptor)
 	bool		nulls[TRANSFER_ACTOR] = {false};
 	Datum	   *values = transfer_values(transfer, (Datum) 0);
 
-	if (descriptor->natts != TRANSFER_ACTOR)
-		elog(ERROR, "bank.transfer_row has %d columns", descriptor->natts);
+	bank_require_columns(descriptor, TRANSFER_ACTOR, "bank.transfer_row");
 	return HeapTupleGetDatum(heap_form_tuple(descriptor, values, nulls));
 }

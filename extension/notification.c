@@ -92,8 +92,8 @@ bank_notification_requeue(PG_FUNCTION_ARGS)
 {
 	bool		requeued;
 
+	bank_require_writer("bank_report.requeue");
 	bank_require_argument(PG_ARGISNULL(0), "transfer_id");
-	bank_require_writer("bank_report.requeue()");
 	SPI_connect();
 	requeued = bring_back(PG_GETARG_DATUM(0));
 	if (!requeued)

@@ -17,8 +17,8 @@
  *
  * Memory: BankRow points into the current memory context.
  *
- * Raises: 42P01, 42703, 42804 for a table of another shape; 40001; LG009 for
- * a locked table when opened without waiting.
+ * Raises: 42P01, 42703, 42704, 42804, 42809, 23502, 0A000 for a table of another
+ * shape; 40001; LG009 for a locked table when opened without waiting.
  */
 #include "postgres.h"
 
@@ -100,17 +100,26 @@ raise_busy_table(const char *table)
 }
 
 static void
-lock_indexes_nowait(Relation relation, const char *table)
+raise_not_fillable(const BankRelation *table, Form_pg_attribute form)
 {
-	List	   *indexes = RelationGetIndexList(relation);
-	ListCell   *cell;
+	ereport(ERROR,
+			(errcode(ERRCODE_DATATYPE_MISMATCH),
+			 errmsg("column \"%s\" of table \"%s.%s\" cannot be filled",
+					NameStr(form->attname), BANK_LEDGER_SCHEMA,
+					table->shape->table),
+			 errhint("An added column must be nullable or have a default, and must not be generated.")));
+}
 
-	foreach(cell, indexes)
-	{
-		if (!ConditionalLockRelationOid(lfirst_oid(cell), RowExclusiveLock))
-			raise_busy_table(table);
-	}
-	list_free(indexes);
+static bool
+is_nowait(BankOpenMode mode)
+{
+	return mode == BANK_OPEN_READ_NOWAIT || mode == BANK_OPEN_WRITE_NOWAIT;
+}
+
+static bool
+is_for_write(BankOpenMode mode)
+{
+	return mode == BANK_OPEN_WRITE || mode == BANK_OPEN_WRITE_NOWAIT;
 }
 
 static Oid
@@ -131,44 +140,144 @@ find_table(const BankShape *shape)
 }
 
 /*
+ * Locks the table of that name.  It may have been dropped and made again
+ * while the lock was waited for, so the name is looked up once more.
+ */
+static Oid
+lock_table(const BankShape *shape, LOCKMODE lock, bool nowait)
+{
+	for (;;)
+	{
+		Oid			relid = find_table(shape);
+
+		if (!nowait)
+			LockRelationOid(relid, lock);
+		else if (!ConditionalLockRelationOid(relid, lock))
+			raise_busy_table(shape->table);
+		if (find_table(shape) == relid)
+			return relid;
+		UnlockRelationOid(relid, lock);
+	}
+}
+
+static void
+require_plain_table(Relation relation)
+{
+	if (relation->rd_rel->relkind != RELKIND_RELATION)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("\"%s.%s\" is not a plain table", BANK_LEDGER_SCHEMA,
+						RelationGetRelationName(relation)),
+				 errhint("Restore the table as the extension's script made it.")));
+}
+
+static void
+lock_indexes_nowait(Relation relation)
+{
+	List	   *indexes = RelationGetIndexList(relation);
+	ListCell   *cell;
+
+	foreach(cell, indexes)
+	{
+		if (!ConditionalLockRelationOid(lfirst_oid(cell), RowExclusiveLock))
+			raise_busy_table(RelationGetRelationName(relation));
+	}
+	list_free(indexes);
+}
+
+/* A deferred check would be ours to make at commit, and nobody makes it. */
+static void
+require_immediate_indexes(const BankRelation *table)
+{
+	for (int i = 0; i < table->result->ri_NumIndices; i++)
+	{
+		Relation	index = table->result->ri_IndexRelationDescs[i];
+
+		if (!index->rd_index->indimmediate)
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("constraint \"%s\" of table \"%s.%s\" is deferrable",
+							RelationGetRelationName(index), BANK_LEDGER_SCHEMA,
+							table->shape->table),
+					 errhint("Make it NOT DEFERRABLE.")));
+	}
+}
+
+/* A generated column would keep a value that is no longer right. */
+static void
+require_none_generated(const BankRelation *table)
+{
+	TupleDesc	descriptor = RelationGetDescr(table->relation);
+
+	if (descriptor->constr == NULL || !descriptor->constr->has_generated_stored)
+		return;
+	for (int i = 0; i < descriptor->natts; i++)
+	{
+		if (TupleDescAttr(descriptor, i)->attgenerated)
+			raise_not_fillable(table, TupleDescAttr(descriptor, i));
+	}
+}
+
+/*
+ * As the server chooses for an UPDATE: a row whose columns under a unique
+ * index may change must also be kept from foreign keys.
+ */
+static LockTupleMode
+row_lock_for(const BankRelation *table)
+{
+	Bitmapset  *keys = RelationGetIndexAttrBitmap(table->relation,
+												  INDEX_ATTR_BITMAP_KEY);
+	LockTupleMode mode = LockTupleNoKeyExclusive;
+
+	for (int i = 1; i < table->shape->ncolumns; i++)
+	{
+		if (bms_is_member(table->attributes[i] - FirstLowInvalidHeapAttributeNumber,
+						  keys))
+			mode = LockTupleExclusive;
+	}
+	bms_free(keys);
+	return mode;
+}
+
+/*
  * The executor's own index insertion serves whatever indexes an operator has
  * added.  There is no range table to name the relation in, hence index 0.
  */
 static void
 prepare_writes(BankRelation *table)
 {
+	require_none_generated(table);
+	table->row_lock = row_lock_for(table);
 	table->estate = CreateExecutorState();
 	table->result = makeNode(ResultRelInfo);
 	InitResultRelInfo(table->result, table->relation, 0, NULL, 0);
 	ExecOpenIndices(table->result, false);
+	require_immediate_indexes(table);
 }
 
 /* Opens a table of the ledger; close it with bank_relation_close. */
 void
 bank_relation_open(BankRelation *table, const BankShape *shape, BankOpenMode mode)
 {
-	LOCKMODE	lock = mode == BANK_OPEN_READ ? AccessShareLock : RowExclusiveLock;
-	Oid			relid = find_table(shape);
+	LOCKMODE	lock = is_for_write(mode) ? RowExclusiveLock : AccessShareLock;
 
 	memset(table, 0, sizeof(*table));
 	table->shape = shape;
 	table->mode = mode;
-	if (mode == BANK_OPEN_WRITE_NOWAIT)
-	{
-		if (!ConditionalLockRelationOid(relid, lock))
-			raise_busy_table(shape->table);
-		lock = NoLock;
-	}
-	table->relation = table_open(relid, lock);
+	table->relation = table_open(lock_table(shape, lock, is_nowait(mode)), NoLock);
+	require_plain_table(table->relation);
 	map_columns(table);
 	if (mode == BANK_OPEN_WRITE_NOWAIT)
-		lock_indexes_nowait(table->relation, shape->table);
-	if (mode != BANK_OPEN_READ)
+		lock_indexes_nowait(table->relation);
+	if (is_for_write(mode))
 		prepare_writes(table);
 	table->slot = table_slot_create(table->relation, NULL);
 }
 
-/* Locks stay until the end of the transaction. */
+/*
+ * What was written keeps its locks until the end of the transaction; what was
+ * only read is let go, so that nobody waits for a caller that waits for others.
+ */
 void
 bank_relation_close(BankRelation *table)
 {
@@ -178,7 +287,19 @@ bank_relation_close(BankRelation *table)
 		ExecCloseIndices(table->result);
 		FreeExecutorState(table->estate);
 	}
-	table_close(table->relation, NoLock);
+	table_close(table->relation,
+				is_for_write(table->mode) ? NoLock : AccessShareLock);
+}
+
+static void
+raise_null(const BankRelation *table, int column)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_NOT_NULL_VIOLATION),
+			 errmsg("column \"%s\" of a row of \"%s.%s\" is null",
+					table->shape->columns[column].name, BANK_LEDGER_SCHEMA,
+					table->shape->table),
+			 errhint("Restore the column as the extension's script made it.")));
 }
 
 /* Copies the row out of the slot's page. */
@@ -190,8 +311,12 @@ copy_row(const BankRelation *table, TupleTableSlot *slot, BankRow *row)
 	row->tuple = ExecCopySlotHeapTuple(slot);
 	row->tuple->t_self = slot->tts_tid;
 	for (int i = 0; i < table->shape->ncolumns; i++)
+	{
 		row->values[i] = heap_getattr(row->tuple, table->attributes[i],
 									  descriptor, &row->nulls[i]);
+		if (row->nulls[i] && !table->shape->columns[i].nullable)
+			raise_null(table, i);
+	}
 }
 
 static void
@@ -219,10 +344,9 @@ equality_of(Oid type)
 			return F_INT8EQ;
 		case INT4OID:
 			return F_INT4EQ;
-		default:
-			elog(ERROR, "no key of type %u is known", type);
 	}
-	return InvalidOid;
+	elog(ERROR, "no key of type %u is known", type);
+	pg_unreachable();
 }
 
 static void
@@ -239,7 +363,7 @@ init_key(const BankRelation *table, int column, Datum value, ScanKey key)
 static Oid
 primary_key_of(const BankRelation *table)
 {
-	Oid			index = RelationGetPrimaryKeyIndex(table->relation);
+	Oid			index = BANK_PRIMARY_KEY(table->relation);
 
 	if (!OidIsValid(index))
 		ereport(ERROR,
@@ -310,7 +434,7 @@ index_on(const BankRelation *table, int column)
 		Relation	index = index_open(lfirst_oid(cell), AccessShareLock);
 		Form_pg_index form = index->rd_index;
 
-		if (form->indisvalid && index->rd_rel->relam == BTREE_AM_OID &&
+		if (!OidIsValid(found) && form->indisvalid && index->rd_rel->relam == BTREE_AM_OID &&
 			form->indkey.values[0] == table->attributes[column] &&
 			RelationGetIndexPredicate(index) == NIL)
 			found = lfirst_oid(cell);
@@ -359,7 +483,7 @@ bank_relation_lock(BankRelation *table, BankRow *row, LockWaitPolicy policy)
 	TM_Result	result;
 
 	result = table_tuple_lock(table->relation, &tid, snapshot, table->slot,
-							  GetCurrentCommandId(false), LockTupleNoKeyExclusive,
+							  GetCurrentCommandId(false), table->row_lock,
 							  policy, TUPLE_LOCK_FLAG_FIND_LAST_VERSION, &failure);
 	UnregisterSnapshot(snapshot);
 	if (result == TM_WouldBlock)
@@ -384,17 +508,6 @@ is_known(const BankRelation *table, AttrNumber attribute)
 	return false;
 }
 
-static void
-raise_not_fillable(const BankRelation *table, Form_pg_attribute form)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_DATATYPE_MISMATCH),
-			 errmsg("column \"%s\" of table \"%s.%s\" cannot be filled",
-					NameStr(form->attname), BANK_LEDGER_SCHEMA,
-					table->shape->table),
-			 errhint("An added column must be nullable or have a default, and must not be generated.")));
-}
-
 /* The default of a column that the code does not know. */
 static Datum
 default_value(BankRelation *table, AttrNumber attribute, bool *isnull)
@@ -405,14 +518,14 @@ default_value(BankRelation *table, AttrNumber attribute, bool *isnull)
 	Datum		value = (Datum) 0;
 
 	*isnull = true;
-	if (form->atthasdef && !form->attgenerated)
+	if (form->atthasdef)
 		expression = build_column_default(table->relation, attribute);
 	if (expression != NULL)
 		value = ExecEvalExprSwitchContext(ExecPrepareExpr((Expr *) expression,
 														  table->estate),
 										  GetPerTupleExprContext(table->estate),
 										  isnull);
-	if (form->attgenerated || (form->attnotnull && *isnull))
+	if (form->attnotnull && *isnull)
 		raise_not_fillable(table, form);
 	return value;
 }
@@ -488,19 +601,6 @@ bank_relation_insert_many(BankRelation *table, Datum *const *values,
 	FreeTupleDesc(descriptor);
 }
 
-/* A generated column would keep a value that is no longer right. */
-static void
-require_none_generated(const BankRelation *table)
-{
-	TupleDesc	descriptor = RelationGetDescr(table->relation);
-
-	if (descriptor->constr == NULL || !descriptor->constr->has_generated_stored)
-		return;
-	for (int i = 0; i < descriptor->natts; i++)
-		if (TupleDescAttr(descriptor, i)->attgenerated)
-			raise_not_fillable(table, TupleDescAttr(descriptor, i));
-}
-
 /*
  * Writes the row's values over the version that the caller has locked.
  * Columns that the code does not know keep theirs.
@@ -515,7 +615,6 @@ bank_relation_update(BankRelation *table, BankRow *row)
 	BankUpdatedIndexes updated;
 	HeapTuple	tuple;
 
-	require_none_generated(table);
 	for (int i = 0; i < table->shape->ncolumns; i++)
 	{
 		values[table->attributes[i] - 1] = row->values[i];
@@ -541,4 +640,11 @@ const char *
 bank_row_text(const BankRow *row, int column)
 {
 	return TextDatumGetCString(row->values[column]);
+}
+
+/* The name of the primary key's index. */
+const char *
+bank_relation_key_name(const BankRelation *table)
+{
+	return get_rel_name(primary_key_of(table));
 }

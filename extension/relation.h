@@ -13,11 +13,12 @@
 /* No table of ours has more columns that the code knows. */
 #define BANK_COLUMNS_MAX 16
 
-/* A column the code knows: its name and the type the code assumes. */
+/* A column the code knows: its name, and what the code assumes of it. */
 typedef struct BankColumn
 {
 	const char *name;
 	Oid			type;
+	bool		nullable;
 } BankColumn;
 
 /* A table of schema bank_ledger; the first columns are its primary key. */
@@ -31,8 +32,9 @@ typedef struct BankShape
 typedef enum BankOpenMode
 {
 	BANK_OPEN_READ,
+	BANK_OPEN_READ_NOWAIT,		/* NOWAIT: LG009 where the table is locked, */
 	BANK_OPEN_WRITE,
-	BANK_OPEN_WRITE_NOWAIT		/* LG009 where the table or an index is locked */
+	BANK_OPEN_WRITE_NOWAIT		/* or an index that is to be written */
 } BankOpenMode;
 
 typedef struct BankRelation
@@ -43,6 +45,7 @@ typedef struct BankRelation
 	AttrNumber	attributes[BANK_COLUMNS_MAX];	/* of each known column */
 	EState	   *estate;			/* null when opened to read */
 	ResultRelInfo *result;
+	LockTupleMode row_lock;		/* what an update of a row needs */
 	TupleTableSlot *slot;		/* for rows locked, inserted and updated */
 } BankRelation;
 
@@ -80,6 +83,7 @@ extern void bank_relation_insert(BankRelation *table, const Datum *values,
 extern void bank_relation_insert_many(BankRelation *table, Datum *const *values,
 									  bool *const *nulls, int nrows);
 extern void bank_relation_update(BankRelation *table, BankRow *row);
+extern const char *bank_relation_key_name(const BankRelation *table);
 extern const char *bank_row_text(const BankRow *row, int column);
 
 #endif

@@ -154,7 +154,7 @@ require_max_rows(FunctionCallInfo fcinfo)
 static void
 require_own_transactions(FunctionCallInfo fcinfo)
 {
-	if (!IsA(fcinfo->context, CallContext) ||
+	if (fcinfo->context == NULL || !IsA(fcinfo->context, CallContext) ||
 		castNode(CallContext, fcinfo->context)->atomic)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_TRANSACTION_TERMINATION),
@@ -200,10 +200,11 @@ Datum
 bank_notification_retry(PG_FUNCTION_ARGS)
 {
 	static BankHttpPool *pool = NULL;
-	Retry		retry = {.left = require_max_rows(fcinfo)};
+	Retry		retry = {0};
 
+	bank_require_writer("bank_report.retry");
+	retry.left = require_max_rows(fcinfo);
 	require_own_transactions(fcinfo);
-	bank_require_writer("bank_report.retry()");
 	require_bacen_url();
 	retry.pool = bank_fetch_pool(&pool, PLACES);
 	retry.due = GetCurrentTimestamp();

@@ -131,9 +131,9 @@ bank_notification_schedule(PG_FUNCTION_ARGS)
 	const char *times;
 	int64		job;
 
+	bank_require_writer("bank_report.schedule");
 	bank_require_argument(PG_ARGISNULL(0), "minutes");
 	times = require_cron_times(PG_GETARG_INT32(0));
-	bank_require_writer("bank_report.schedule()");
 	SPI_connect();
 	require_pg_cron();
 	require_login();
@@ -149,7 +149,7 @@ bank_notification_unschedule(PG_FUNCTION_ARGS)
 	Datum		values[] = {CStringGetTextDatum(JOB_NAME), CStringGetTextDatum(JOB_ROLE)};
 	bool		removed;
 
-	bank_require_writer("bank_report.unschedule()");
+	bank_require_writer("bank_report.unschedule");
 	SPI_connect();
 	require_pg_cron();
 	execute("SELECT cron.unschedule(j.jobid) FROM cron.job AS j "

@@ -76,10 +76,20 @@ find_or_create(BankLedger *ledger, const pg_uuid_t *id, const char *currency,
 		return true;
 	if (!lock_creation(id, dont_wait))
 		return false;
-	if (bank_ledger_find_account(ledger, id, account))
-		return true;
-	create_settlement(ledger, id, currency);
+	if (!bank_ledger_find_account(ledger, id, account))
+		create_settlement(ledger, id, currency);
 	return bank_ledger_find_account(ledger, id, account);
+}
+
+/* No customer can have one of these ids, unless somebody wrote by hand. */
+static void
+require_settlement(const BankAccount *account, const char *currency)
+{
+	if (!account->is_settlement || strcmp(account->currency, currency) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("account %s is no settlement account of %s",
+						bank_uuid_text(&account->account_id), currency)));
 }
 
 /* Whether the account can take the change and stay within its bounds. */
@@ -96,9 +106,11 @@ lock_settlement(BankLedger *ledger, const char *currency, int number,
 {
 	pg_uuid_t	id = settlement_id(currency, number);
 
-	return find_or_create(ledger, &id, currency, dont_wait, account) &&
-		bank_ledger_lock_account(ledger, account,
-								 dont_wait ? LockWaitSkip : LockWaitBlock) == BANK_LOCK_TAKEN;
+	if (!find_or_create(ledger, &id, currency, dont_wait, account))
+		return false;
+	require_settlement(account, currency);
+	return bank_ledger_lock_account(ledger, account, dont_wait ? LockWaitSkip :
+									LockWaitBlock) == BANK_LOCK_TAKEN;
 }
 
 /*

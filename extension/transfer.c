@@ -254,18 +254,13 @@ post_withdrawal(BankLedger *ledger, BankTransfer *transfer, bool has_key)
 	post(ledger, transfer, &from, &to);
 }
 
-/*
- * transfer(from_account, to_account, amount, transfer_id) returns
- * bank.transfer_row; a null transfer_id is made.
- */
-Datum
-bank_transfer(PG_FUNCTION_ARGS)
+static Datum
+transfer_body(PG_FUNCTION_ARGS)
 {
 	BankTransfer transfer = {.kind = BANK_TRANSFER};
 	bool		has_key = !PG_ARGISNULL(3);
 	BankLedger	ledger;
 
-	bank_require_writer("bank.transfer");
 	bank_require_argument(PG_ARGISNULL(0), "from_account");
 	bank_require_argument(PG_ARGISNULL(1), "to_account");
 	bank_require_argument(PG_ARGISNULL(2), "amount");
@@ -281,6 +276,16 @@ bank_transfer(PG_FUNCTION_ARGS)
 	post_transfer(&ledger, &transfer, has_key);
 	bank_ledger_close(&ledger);
 	return bank_ledger_transfer_datum(&transfer, bank_result_descriptor(fcinfo));
+}
+
+/*
+ * transfer(from_account, to_account, amount, transfer_id) returns
+ * bank.transfer_row; a null transfer_id is made.
+ */
+Datum
+bank_transfer(PG_FUNCTION_ARGS)
+{
+	return bank_call_writer(fcinfo, "bank.transfer", BANK_OPEN_READ, transfer_body);
 }
 
 /* What deposit and withdraw share: (account_id, amount, transfer_id). */
@@ -307,18 +312,28 @@ post_outside(FunctionCallInfo fcinfo, BankTransferKind kind,
 	return bank_ledger_transfer_datum(&transfer, bank_result_descriptor(fcinfo));
 }
 
+static Datum
+deposit_body(PG_FUNCTION_ARGS)
+{
+	return post_outside(fcinfo, BANK_DEPOSIT, post_deposit);
+}
+
+static Datum
+withdraw_body(PG_FUNCTION_ARGS)
+{
+	return post_outside(fcinfo, BANK_WITHDRAWAL, post_withdrawal);
+}
+
 /* deposit(account_id, amount, transfer_id) returns bank.transfer_row. */
 Datum
 bank_deposit(PG_FUNCTION_ARGS)
 {
-	bank_require_writer("bank.deposit");
-	return post_outside(fcinfo, BANK_DEPOSIT, post_deposit);
+	return bank_call_writer(fcinfo, "bank.deposit", BANK_OPEN_READ, deposit_body);
 }
 
 /* withdraw(account_id, amount, transfer_id) returns bank.transfer_row. */
 Datum
 bank_withdraw(PG_FUNCTION_ARGS)
 {
-	bank_require_writer("bank.withdraw");
-	return post_outside(fcinfo, BANK_WITHDRAWAL, post_withdrawal);
+	return bank_call_writer(fcinfo, "bank.withdraw", BANK_OPEN_READ, withdraw_body);
 }

@@ -161,18 +161,23 @@ END
 $$;
 COMMENT ON FUNCTION bank_ledger.refuse_change() IS 'Trigger of the insert-only tables: raises 42501.';
 
-CREATE TRIGGER insert_only BEFORE UPDATE OR DELETE OR TRUNCATE ON bank_ledger.account_event
-    FOR EACH STATEMENT EXECUTE FUNCTION bank_ledger.refuse_change();
-CREATE TRIGGER insert_only BEFORE UPDATE OR DELETE OR TRUNCATE ON bank_ledger.transfer
-    FOR EACH STATEMENT EXECUTE FUNCTION bank_ledger.refuse_change();
-CREATE TRIGGER insert_only BEFORE UPDATE OR DELETE OR TRUNCATE ON bank_ledger.epoch
-    FOR EACH STATEMENT EXECUTE FUNCTION bank_ledger.refuse_change();
-CREATE TRIGGER insert_only BEFORE UPDATE OR DELETE OR TRUNCATE ON bank_ledger.operator_act
-    FOR EACH STATEMENT EXECUTE FUNCTION bank_ledger.refuse_change();
-ALTER TABLE bank_ledger.account_event ENABLE ALWAYS TRIGGER insert_only;
-ALTER TABLE bank_ledger.transfer ENABLE ALWAYS TRIGGER insert_only;
-ALTER TABLE bank_ledger.epoch ENABLE ALWAYS TRIGGER insert_only;
-ALTER TABLE bank_ledger.operator_act ENABLE ALWAYS TRIGGER insert_only;
+-- By statement, so that nothing is refused late, and by row, since changes
+-- through a parent table or by replication fire no other.
+DO $$
+DECLARE
+    journal text;
+BEGIN
+    FOREACH journal IN ARRAY ARRAY['account_event', 'transfer', 'epoch', 'operator_act'] LOOP
+        EXECUTE pg_catalog.format(
+            'CREATE TRIGGER insert_only BEFORE UPDATE OR DELETE OR TRUNCATE ON bank_ledger.%1$I '
+            'FOR EACH STATEMENT EXECUTE FUNCTION bank_ledger.refuse_change(); '
+            'CREATE TRIGGER insert_only_row BEFORE UPDATE OR DELETE ON bank_ledger.%1$I '
+            'FOR EACH ROW EXECUTE FUNCTION bank_ledger.refuse_change(); '
+            'ALTER TABLE bank_ledger.%1$I ENABLE ALWAYS TRIGGER insert_only; '
+            'ALTER TABLE bank_ledger.%1$I ENABLE ALWAYS TRIGGER insert_only_row', journal);
+    END LOOP;
+END
+$$;
 
 -- ---------------------------------------------------------------------------
 -- bank_report

@@ -7,6 +7,7 @@ DECLARE
     here_system   bigint;
     here_timeline integer;
     last_epoch    bank_ledger.epoch;
+    weakened      pg_trigger;
 BEGIN
     IF init.role IS NULL OR init.name IS NULL THEN
         RAISE EXCEPTION 'role and name of the site must not be null'
@@ -17,6 +18,14 @@ BEGIN
             USING ERRCODE = 'invalid_parameter_value',
                   HINT = 'The role is ledger or search; the name has 1 to 64 of A-Z a-z 0-9 . _ and -.';
     END IF;
+
+    -- A restore may have left the journal's triggers weaker.
+    FOR weakened IN SELECT t.* FROM pg_trigger AS t
+        WHERE t.tgfoid = 'bank_ledger.refuse_change'::regproc AND t.tgenabled <> 'A'
+    LOOP
+        EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I',
+                       weakened.tgrelid::regclass, weakened.tgname);
+    END LOOP;
 
     LOCK TABLE bank_ledger.site IN SHARE ROW EXCLUSIVE MODE;
     INSERT INTO bank_ledger.site AS s (role, name) VALUES (init.role, init.name)
@@ -38,7 +47,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION bank_ledger.init(text, text) IS
-'Says what this database is: role ledger or search, and the name of the site. Starts the next epoch where the last one was of another system or timeline. Idempotent. Raises 22004, 22023.';
+'Says what this database is: role ledger or search, and the name of the site. Starts the next epoch where the last one was of another system or timeline, and closes the journal where a restore left it open. Idempotent. Raises 22004, 22023.';
 
 CREATE FUNCTION bank_ledger.publish() RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$

@@ -23,8 +23,6 @@
 /* Bytes of headers taken before the answer is given up. */
 #define HEADERS_MAX (64 * 1024)
 
-/* How often bank_http_perform asks whether to stop. */
-#define STOP_INTERVAL_MS 50
 
 typedef enum PlaceState
 {
@@ -426,25 +424,4 @@ bank_http_pool_abort(BankHttpPool *pool)
 			detach(pool, &pool->places[i]);
 		pool->places[i].state = PLACE_FREE;
 	}
-}
-
-const BankHttpReply *
-bank_http_perform(BankHttpPool *pool, const BankHttpRequest *request,
-				  BankHttpStop should_stop)
-{
-	const BankHttpReply *reply;
-	void	   *tag;
-
-	bank_http_pool_abort(pool);
-	bank_http_pool_start(pool, request, NULL);
-	while ((reply = bank_http_pool_take(pool, &tag)) == NULL)
-	{
-		if (should_stop())
-		{
-			bank_http_pool_abort(pool);
-			return NULL;
-		}
-		bank_http_pool_wait(pool, STOP_INTERVAL_MS, -1);
-	}
-	return reply;
 }

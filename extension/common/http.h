@@ -40,9 +40,6 @@ typedef struct BankHttpReply
 
 typedef struct BankHttpPool BankHttpPool;
 
-/* True when the request under way is to be given up. */
-typedef bool (*BankHttpStop) (void);
-
 /* Makes a pool; NULL when memory is out. */
 extern BankHttpPool *bank_http_pool_create(int places);
 
@@ -73,14 +70,5 @@ extern const BankHttpReply *bank_http_pool_take(BankHttpPool *pool, void **tag);
 
 /* Gives up everything under way; nothing of it will be taken. */
 extern void bank_http_pool_abort(BankHttpPool *pool);
-
-/*
- * One request from start to end, in a pool with nothing under way.  should_stop
- * is asked every 50 ms or less.  NULL when it said so, else the reply, which
- * lasts as above.
- */
-extern const BankHttpReply *bank_http_perform(BankHttpPool *pool,
-											  const BankHttpRequest *request,
-											  BankHttpStop should_stop);
 
 #endif

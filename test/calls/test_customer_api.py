@@ -97,7 +97,7 @@ def test_timeout(operator, session, silent):
     with operator.setting(session, customer_api_url=address(silent.port),
                           customer_api_timeout='300ms'):
         code, detail = session.failure(CREATE)
-    assert code == 'LG011' and 'timed out' in detail
+    assert code == 'LG011' and 'gave no answer' in detail
 
 
 def test_cancel(operator, session, silent):

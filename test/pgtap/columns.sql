@@ -124,6 +124,22 @@ FROM (
       ALTER TABLE bank_ledger.transfer ALTER COLUMN amount TYPE numeric', '42804'),
     ('ALTER EXTENSION bank DROP VIEW bank_ledger.entry; DROP VIEW bank_ledger.entry;
       ALTER TABLE bank_ledger.account_event DROP COLUMN version', '42703'),
+    ('ALTER TABLE bank_ledger.account ALTER status DROP NOT NULL;
+      UPDATE bank_ledger.account SET status = NULL WHERE account_id = {a}', '23502'),
+    ('ALTER TABLE bank_ledger.account ALTER balance DROP NOT NULL;
+      UPDATE bank_ledger.account SET balance = NULL WHERE account_id = {a}', '23502'),
+    ('ALTER TABLE bank_ledger.account DROP CONSTRAINT account_check;
+      UPDATE bank_ledger.account SET customer_id = NULL WHERE account_id = {a}', '23514'),
+    ('ALTER TABLE bank_ledger.site RENAME TO place; CREATE VIEW bank_ledger.site AS TABLE bank_ledger.place', '42809'),
+    ('ALTER TABLE bank_ledger.transfer RENAME TO transfers;
+      CREATE TABLE bank_ledger.transfer (LIKE bank_ledger.transfers, PRIMARY KEY (transfer_id)) PARTITION BY HASH (transfer_id);
+      CREATE TABLE bank_ledger.transfer_0 PARTITION OF bank_ledger.transfer FOR VALUES WITH (MODULUS 1, REMAINDER 0)', '42809'),
+    ('ALTER TABLE bank_ledger.transfer ADD UNIQUE (completed_at) DEFERRABLE', '0A000'),
+    ('ALTER TABLE bank_ledger.account_event DROP CONSTRAINT account_event_pkey,
+      ADD PRIMARY KEY (account_id, version) DEFERRABLE', '0A000'),
+    ('CREATE UNIQUE INDEX ON bank_ledger.transfer (currency) WHERE kind = ''withdrawal'';
+      SELECT bank.withdraw({a}, 1)', '23000'),
+    ('ALTER TYPE bank.transfer_row ADD ATTRIBUTE more text', '42804'),
     ('ALTER TABLE bank_ledger.account RENAME TO accounts', '42P01'),
     ('ALTER TABLE bank_ledger.transfer RENAME TO transfers', '42P01'),
     ('ALTER TABLE bank_ledger.site RENAME TO place', '42P01')

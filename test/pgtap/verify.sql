@@ -11,9 +11,10 @@ DECLARE
     found text;
 BEGIN
     BEGIN
-        ALTER TABLE bank_ledger.transfer DISABLE TRIGGER insert_only;
-        ALTER TABLE bank_ledger.account_event DISABLE TRIGGER insert_only;
+        ALTER TABLE bank_ledger.transfer DISABLE TRIGGER USER;
+        ALTER TABLE bank_ledger.account_event DISABLE TRIGGER USER;
         PERFORM pg_temp.run(breakage);
+        PERFORM bank_ledger.init('ledger', 'test');
         SELECT string_agg(concat_ws(' ', v.invariant, v.subject, v.detail), E'\n') INTO found
         FROM bank.verify() AS v;
         RAISE SQLSTATE 'P0U00';
@@ -57,6 +58,14 @@ INSERT INTO breakage VALUES
 (2, 'account {a}',
  'INSERT INTO bank_ledger.account_event SELECT account_id, customer_id, ''limit_set'', 2, currency, status,
   1000, 0, NULL, occurred_at, actor FROM bank_ledger.account_event WHERE account_id = {a}'),
+(2, 'account {a}', 'UPDATE bank_ledger.account_event SET customer_id = gen_random_uuid() WHERE account_id = {a}'),
+(2, 'account {a}', 'UPDATE bank_ledger.account_event SET currency = ''USD'' WHERE account_id = {a}'),
+(2, 'account {a}', 'UPDATE bank_ledger.account_event SET status = ''inactive'' WHERE account_id = {a}'),
+(2, 'account {a}', 'UPDATE bank_ledger.account_event SET kind = ''limit_set'' WHERE account_id = {a}'),
+(2, 'account {a}',
+ 'UPDATE bank_ledger.transfer SET from_balance = 9223372036854775807 WHERE transfer_id = ''ee000000-0000-4000-8000-000000000004'''),
+(2, 'account {b}',
+ 'UPDATE bank_ledger.transfer SET to_held = 5 WHERE transfer_id = ''ee000000-0000-4000-8000-000000000004'''),
 (3, 'account {closed}', 'UPDATE bank_ledger.account_event SET held = 1 WHERE account_id = {closed} AND version = 1'),
 (3, 'account {a}',
  'UPDATE bank_ledger.transfer SET from_held = from_balance + 1 WHERE transfer_id = ''ee000000-0000-4000-8000-000000000004'''),
@@ -71,6 +80,15 @@ INSERT INTO breakage VALUES
  'UPDATE bank_ledger.account SET status = ''inactive'', balance = 0,
   closed_at = (SELECT completed_at FROM bank_ledger.transfer WHERE transfer_id = ''ee000000-0000-4000-8000-000000000004'')
   WHERE account_id = {a}'),
+(4, 'account {a}', 'UPDATE bank_ledger.account SET updated_at = ''2000-01-01'' WHERE account_id = {a}'),
+(4, 'account {closed}',
+ 'UPDATE bank_ledger.account SET closed_at = closed_at + interval ''1 hour'' WHERE account_id = {closed}'),
+(4, 'account {closed}',
+ 'INSERT INTO bank_ledger.account_event SELECT account_id, customer_id, kind, version + 1, currency, status,
+  balance, held, NULL, occurred_at, actor FROM bank_ledger.account_event
+  WHERE account_id = {closed} AND kind = ''inactivated''; UPDATE bank_ledger.account SET version = version + 1
+  WHERE account_id = {closed}'),
+(6, 'customer c0000000-0000-4000-8000-000000000070', 'DELETE FROM bank_ledger.customer'),
 (6, 'account {closed}',
  'UPDATE bank_ledger.account SET status = ''active'', closed_at = NULL WHERE account_id = {closed}'),
 (6, 'account {empty}',
@@ -98,6 +116,10 @@ SELECT matches(pg_temp.found_after(statement),
                format('%s: %s', invariant, regexp_replace(statement, '\s+', ' ', 'g')))
 FROM breakage ORDER BY invariant, statement;
 SELECT is(pg_temp.found_after('SELECT 1'), 'sound', 'and after all was undone');
+
+ALTER TABLE bank_ledger.transfer ENABLE TRIGGER insert_only_row;
+SELECT results_eq('SELECT invariant, subject FROM bank.verify()',
+                  $$VALUES ('2', 'table bank_ledger.transfer')$$, 'an open journal is named');
 
 SELECT * FROM finish();
 ROLLBACK;

@@ -66,9 +66,9 @@ SELECT bank_report.requeue(NULL);
 -- dead after the last attempt; requeued, it has as many again
 SHOW bank.bacen_max_attempts;
 CALL pg_temp.notify(ARRAY[15, 16]);
-UPDATE bank_report.notification SET attempts = 19, requeued_after = 0
+UPDATE bank_report.notification SET attempts = 99, requeued_after = 0
 WHERE transfer_id = pg_temp.id(15);
-UPDATE bank_report.notification SET attempts = 19, requeued_after = 1
+UPDATE bank_report.notification SET attempts = 99, requeued_after = 1
 WHERE transfer_id = pg_temp.id(16);
 \! curl -sS -X PUT "$BANK_BACEN_URL/_control/answers" -d '[{"path": "/notificacoes", "status": 500, "times": 2}]'
 CALL bank_report.retry();
