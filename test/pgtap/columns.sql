@@ -137,7 +137,7 @@ FROM (
     ('ALTER TABLE bank_ledger.transfer ADD UNIQUE (completed_at) DEFERRABLE', '0A000'),
     ('ALTER TABLE bank_ledger.account_event DROP CONSTRAINT account_event_pkey,
       ADD PRIMARY KEY (account_id, version) DEFERRABLE', '0A000'),
-    ('CREATE UNIQUE INDEX ON bank_ledger.transfer (currency) WHERE kind = ''withdrawal'';
+    ('CREATE UNIQUE INDEX ON bank_ledger.transfer (from_account) WHERE amount < 6 AND from_account = {a};
       SELECT bank.withdraw({a}, 1)', '23000'),
     ('ALTER TYPE bank.transfer_row ADD ATTRIBUTE more text', '42804'),
     ('ALTER TABLE bank_ledger.account RENAME TO accounts', '42P01'),
