@@ -64,10 +64,14 @@ def test_killed_postmaster(stack):
 
 
 def test_killed_broker(stack):
+    """And then the publisher, who alone knows what the broker never got."""
     with under_load(stack) as load:
+        publish = stack.role('publish')
         kill(stack.part('kafka'))
         meanwhile = len(load.outcomes.done) + SOME
         eventually(lambda: load.reached(meanwhile), 'the ledger needs no broker')
+        kill(publish)
+        require_ended([publish])
         stack.up()
 
 
