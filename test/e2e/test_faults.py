@@ -66,12 +66,12 @@ def test_killed_postmaster(stack):
 def test_killed_broker(stack):
     """And then the publisher, who alone knows what the broker never got."""
     with under_load(stack) as load:
-        publish = stack.role('publish')
-        kill(stack.part('kafka'))
+        publish, broker = stack.role('publish'), stack.part('kafka')
+        kill(broker)
         meanwhile = len(load.outcomes.done) + SOME
         eventually(lambda: load.reached(meanwhile), 'the ledger needs no broker')
         kill(publish)
-        require_ended([publish])
+        require_ended([publish, broker])
         stack.up()
 
 
