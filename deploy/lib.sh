@@ -95,8 +95,23 @@ part_lingers() {
     [ "$(identity "${part_known%% *}")" = "$part_known" ]
 }
 
-# Prints the id of a running part; fails where it does not run.
+# True for a process that was killed and is not gone yet: SIGKILL (bit 8, in
+# the third hexadecimal digit from the right) is pending, or threads are left
+# of a leader that has ended.
+is_dying() {
+    awk '/^State:/ { ended = ($2 == "Z") }
+        /^Threads:/ { threads = $2 }
+        /^(SigPnd|ShdPnd):/ && substr($2, length($2) - 2, 1) ~ /[13579bdf]/ { killed = 1 }
+        END { exit !(killed || (ended && threads > 1)) }' "/proc/$1/status" 2>/dev/null
+}
+
+# Prints the id of a running part; fails where it does not run.  A killed one
+# is waited for, since it holds its ports and files until it is gone.
 part_pid() {
+    part_lingers "$1" || return 1
+    while is_dying "${part_known%% *}"; do
+        sleep 0.05
+    done
     part_lingers "$1" || return 1
     ! grep -q '^State:.Z' "/proc/${part_known%% *}/status" 2>/dev/null || return 1
     echo "${part_known%% *}"

@@ -305,12 +305,12 @@ check_ends_of_waiting(BankHttpPool *pool)
 
 	stop_now = true;
 	tap_ok(perform(pool, &request, when_told) == NULL, "a stop gives no reply");
-	tap_ok(now_ms() - start < 1000, "and comes soon");
+	tap_ok(now_ms() - start < 5000, "and comes soon");
 	request.timeout_ms = 100;
 	start = now_ms();
 	reply = perform(pool, &request, never);
 	tap_ok(reply->failed && reply->status == 0, "silence fails");
-	tap_ok(now_ms() - start >= 100 && now_ms() - start < 1000, "when the time is over");
+	tap_ok(now_ms() - start >= 90 && now_ms() - start < 5000, "when the time is over");
 }
 
 static int
