@@ -119,9 +119,18 @@ class Client(threading.Thread):
             elif code not in OPERATIONS[name][1]:
                 raise
             else:
-                self.session.connection.rollback()
-                self.session.connection.autocommit = True
+                self.roll_back()
         self.outcomes.count(name, code)
+
+    def roll_back(self):
+        """Ends a transaction for nothing; the server may be away by then."""
+        try:
+            self.session.connection.rollback()
+            self.session.connection.autocommit = True
+        except psycopg2.Error as error:
+            if error.pgcode not in AWAY or not self.load.may_be_away:
+                raise
+            self.session = None
 
     # Money: each call has a key of its own.
 
@@ -174,8 +183,7 @@ class Client(threading.Thread):
                                          *accounts, 1, key)
             accounts.reverse()
         if self.dice.random() < 0.5:
-            self.session.connection.rollback()
-            self.session.connection.autocommit = True
+            self.roll_back()
             return
         for key in rows:            # from here on the outcome may be unknown
             del self.outcomes.refused[key]
