@@ -12,6 +12,7 @@
 #include "log.h"
 
 #define ERROR_SIZE 512
+#define WRITE_TIMEOUT_MS 10000
 #define TOPIC_COUNT 5
 
 typedef struct KafkaDefault
@@ -155,6 +156,73 @@ bridge_kafka_client(rd_kafka_type_t type, rd_kafka_conf_t *conf)
 		rd_kafka_conf_destroy(conf);
 	}
 	return client;
+}
+
+rd_kafka_resp_err_t
+bridge_kafka_send(rd_kafka_t *producer, const BridgeKafkaRecord *record,
+				  void *opaque)
+{
+	rd_kafka_headers_t *headers = record->headers == NULL ? NULL :
+	rd_kafka_headers_copy(record->headers);
+	rd_kafka_resp_err_t error;
+
+	error = rd_kafka_producev(producer, RD_KAFKA_V_TOPIC(record->topic),
+							  RD_KAFKA_V_PARTITION(record->partition),
+							  RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+							  RD_KAFKA_V_KEY(record->key, record->key_length),
+							  RD_KAFKA_V_VALUE((void *) record->value,
+											   record->value_length),
+							  RD_KAFKA_V_HEADERS(headers),
+							  RD_KAFKA_V_OPAQUE(opaque), RD_KAFKA_V_END);
+	if (error != RD_KAFKA_RESP_ERR_NO_ERROR && headers != NULL)
+		rd_kafka_headers_destroy(headers);
+	return error;
+}
+
+static void
+note_delivery(rd_kafka_t *client, const rd_kafka_message_t *message,
+			  void *opaque)
+{
+	(void) client;
+	(void) opaque;
+	*(rd_kafka_resp_err_t *) message->_private = message->err;
+}
+
+static rd_kafka_t *
+create_writer(const BridgeConfig *config)
+{
+	rd_kafka_conf_t *conf = bridge_kafka_conf(config);
+
+	if (conf == NULL)
+		return NULL;
+	bridge_kafka_set(conf, "acks", "all");
+	bridge_kafka_set(conf, "partitioner", "murmur2_random");
+	rd_kafka_conf_set_dr_msg_cb(conf, note_delivery);
+	return bridge_kafka_client(RD_KAFKA_PRODUCER, conf);
+}
+
+bool
+bridge_kafka_write(const BridgeConfig *config, const BridgeKafkaRecord *record)
+{
+	rd_kafka_t *client = create_writer(config);
+	rd_kafka_resp_err_t delivered = RD_KAFKA_RESP_ERR__TIMED_OUT;
+	rd_kafka_resp_err_t error;
+
+	if (client == NULL)
+		return false;
+	error = bridge_kafka_send(client, record, &delivered);
+	if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
+		rd_kafka_flush(client, WRITE_TIMEOUT_MS);
+	else
+		delivered = error;
+	rd_kafka_purge(client, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+	rd_kafka_poll(client, 0);
+	rd_kafka_destroy(client);
+	if (delivered != RD_KAFKA_RESP_ERR_NO_ERROR)
+		bridge_log(BRIDGE_LOG_ERROR, "could not write a record",
+				   "topic=%s error=%s", record->topic,
+				   rd_kafka_err2str(delivered));
+	return delivered == RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
 static bool

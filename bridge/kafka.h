@@ -34,6 +34,30 @@ extern rd_kafka_t *bridge_kafka_client(rd_kafka_type_t type,
 /* The properties roles rely on, which the configuration may not set. */
 extern bool bridge_kafka_reserved(const char *name);
 
+/* One record; headers may be NULL. */
+typedef struct BridgeKafkaRecord
+{
+	const char *topic;
+	int32_t		partition;		/* RD_KAFKA_PARTITION_UA: by its key */
+	const void *key;
+	size_t		key_length;
+	const void *value;
+	size_t		value_length;
+	const rd_kafka_headers_t *headers;
+} BridgeKafkaRecord;
+
+/* Hands a record to a producer, whose delivery report gets the opaque. */
+extern rd_kafka_resp_err_t bridge_kafka_send(rd_kafka_t *producer,
+											 const BridgeKafkaRecord *record,
+											 void *opaque);
+
+/*
+ * Writes one record by a producer of its own, and waits some seconds for the
+ * acknowledgement; false, logged, without it.
+ */
+extern bool bridge_kafka_write(const BridgeConfig *config,
+							   const BridgeKafkaRecord *record);
+
 /*
  * Makes the topics that do not exist and keeps those that do; waits at most
  * timeout_ms.  False, logged, where a topic could not be made.

@@ -162,45 +162,15 @@ bridge_position_read(const BridgeConfig *config, BridgePosition *position)
 	return found;
 }
 
-static void
-note_delivery(rd_kafka_t *client, const rd_kafka_message_t *message,
-			  void *opaque)
-{
-	(void) client;
-	(void) opaque;
-	*(rd_kafka_resp_err_t *) message->_private = message->err;
-}
-
 bool
 bridge_position_write(const BridgeConfig *config, const BridgePosition *position)
 {
-	rd_kafka_conf_t *conf = bridge_kafka_conf(config);
-	rd_kafka_t *client;
-	rd_kafka_resp_err_t delivered = RD_KAFKA_RESP_ERR__TIMED_OUT;
 	char		value[BRIDGE_POSITION_SIZE];
-	size_t		length = bridge_position_format(position, value);
+	BridgeKafkaRecord record = {
+		.topic = BANK_TOPIC_BRIDGE, .partition = 0, .key = BANK_SLOT,
+		.key_length = strlen(BANK_SLOT), .value = value,
+		.value_length = bridge_position_format(position, value)
+	};
 
-	if (conf == NULL)
-		return false;
-	bridge_kafka_set(conf, "acks", "all");
-	rd_kafka_conf_set_dr_msg_cb(conf, note_delivery);
-	client = bridge_kafka_client(RD_KAFKA_PRODUCER, conf);
-	if (client == NULL)
-		return false;
-	if (rd_kafka_producev(client, RD_KAFKA_V_TOPIC(BANK_TOPIC_BRIDGE),
-						  RD_KAFKA_V_PARTITION(0),
-						  RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
-						  RD_KAFKA_V_KEY(BANK_SLOT, strlen(BANK_SLOT)),
-						  RD_KAFKA_V_VALUE(value, length),
-						  RD_KAFKA_V_OPAQUE(&delivered),
-						  RD_KAFKA_V_END) == RD_KAFKA_RESP_ERR_NO_ERROR)
-		rd_kafka_flush(client, 2 * ANSWER_TIMEOUT_MS);
-	rd_kafka_purge(client, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
-	rd_kafka_poll(client, 0);
-	rd_kafka_destroy(client);
-	if (delivered != RD_KAFKA_RESP_ERR_NO_ERROR)
-		bridge_log(BRIDGE_LOG_ERROR, "could not write the position record",
-				   "topic=%s error=%s", BANK_TOPIC_BRIDGE,
-				   rd_kafka_err2str(delivered));
-	return delivered == RD_KAFKA_RESP_ERR_NO_ERROR;
+	return bridge_kafka_write(config, &record);
 }

@@ -1,0 +1,52 @@
+/*
+ * Dead letters: what a role cannot understand goes to bank.dead as it was
+ * received, with the reason in headers, and is acknowledged after.
+ *
+ * Beside the headers it came with, a letter has bank_dead_role,
+ * bank_dead_source (a topic, or the slot), bank_dead_place (partition and
+ * offset, or LSN and index) and bank_dead_reason.
+ */
+#ifndef BRIDGE_DEAD_H
+#define BRIDGE_DEAD_H
+
+#include <librdkafka/rdkafka.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "config.h"
+#include "role.h"
+
+/* The role that could not understand a record says so in this header. */
+#define BRIDGE_DEAD_HEADER_ROLE "bank_dead_role"
+
+typedef struct BridgeDeadLetter
+{
+	BridgeRole	role;
+	const char *source;
+	const char *place;
+	const char *reason;
+	const void *key;
+	size_t		key_length;
+	const void *value;
+	size_t		value_length;
+	const rd_kafka_headers_t *headers;	/* as received; NULL: none */
+} BridgeDeadLetter;
+
+/*
+ * Hands a letter to a producer, whose delivery report gets the opaque: for
+ * publish, which counts what is in flight.
+ */
+extern rd_kafka_resp_err_t bridge_dead_send(rd_kafka_t *producer,
+											const BridgeDeadLetter *letter,
+											void *opaque);
+
+/*
+ * Writes a record as a letter and waits for the acknowledgement: for the
+ * roles that read topics.  False, logged, without it: then nothing at or
+ * after the record may be acknowledged.
+ */
+extern bool bridge_dead_write(const BridgeConfig *config, BridgeRole role,
+							  const rd_kafka_message_t *message,
+							  const char *reason);
+
+#endif
