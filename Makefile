@@ -11,7 +11,7 @@ EXTENSION = bank
 MODULE_big = bank
 
 BANK_VERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" bank.control)
-SQL_PARTS = schema site $(SQL_NOUNS) privileges
+SQL_PARTS = schema guard site $(SQL_NOUNS) privileges
 SQL_NOUNS = account transfer inactivation balance notification verify
 
 C_SOURCES = $(wildcard extension/*.c extension/common/*.c)

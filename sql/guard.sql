@@ -1,0 +1,115 @@
+-- The ledger is closed to the owner of its tables too: he may neither write
+-- what the functions write nor change what belongs to the extension.  What a
+-- superuser does in spite of it, bank.verify() names.
+--
+-- These functions run for whoever writes or changes something, so they use
+-- nothing that he might not be allowed to use.
+
+-- The functions write through the table access method, where no trigger
+-- fires.  So whatever fires this one is somebody else; a superuser may,
+-- because a restore must.
+CREATE FUNCTION bank_ledger.refuse_writer() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF NOT (SELECT r.rolsuper FROM pg_roles AS r WHERE r.rolname = current_user) THEN
+        RAISE EXCEPTION 'table "%" is written by the functions of the ledger only', TG_TABLE_NAME
+            USING ERRCODE = 'insufficient_privilege',
+                  DETAIL = format('%s by role "%s" was refused.', TG_OP, current_user),
+                  HINT = 'Call a function of schema bank.';
+    END IF;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION bank_ledger.refuse_writer() IS 'Trigger of the tables that only the functions write: raises 42501 for all but superusers.';
+
+DO $$
+DECLARE
+    written text;
+BEGIN
+    FOREACH written IN ARRAY ARRAY['customer', 'account', 'account_event', 'transfer'] LOOP
+        EXECUTE pg_catalog.format(
+            'CREATE TRIGGER functions_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON bank_ledger.%1$I '
+            'FOR EACH STATEMENT EXECUTE FUNCTION bank_ledger.refuse_writer(); '
+            'ALTER TABLE bank_ledger.%1$I ENABLE ALWAYS TRIGGER functions_only', written);
+    END LOOP;
+END
+$$;
+
+CREATE FUNCTION bank_ledger.guard_change() RETURNS event_trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    changed record;
+BEGIN
+    IF (SELECT r.rolsuper FROM pg_roles AS r WHERE r.rolname = current_user) THEN
+        RETURN;
+    END IF;
+    SELECT c.command_tag, c.object_identity INTO changed
+    FROM pg_event_trigger_ddl_commands() AS c
+    -- A command also changes the table of a trigger, rule or policy, and the
+    -- parent of a table.
+    CROSS JOIN LATERAL (
+        SELECT c.classid, c.objid
+        UNION ALL
+        SELECT 'pg_class'::regclass, t.tgrelid FROM pg_trigger AS t
+        WHERE c.classid = 'pg_trigger'::regclass AND t.oid = c.objid
+        UNION ALL
+        SELECT 'pg_class'::regclass, r.ev_class FROM pg_rewrite AS r
+        WHERE c.classid = 'pg_rewrite'::regclass AND r.oid = c.objid
+        UNION ALL
+        SELECT 'pg_class'::regclass, p.polrelid FROM pg_policy AS p
+        WHERE c.classid = 'pg_policy'::regclass AND p.oid = c.objid
+        UNION ALL
+        SELECT 'pg_class'::regclass, i.inhparent FROM pg_inherits AS i
+        WHERE c.classid = 'pg_class'::regclass AND i.inhrelid = c.objid) AS o (classid, objid)
+    JOIN pg_extension AS e ON e.extname = 'bank'
+    LEFT JOIN pg_depend AS d ON d.classid = o.classid AND d.objid = o.objid
+        AND d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND d.deptype = 'e'
+    WHERE c.command_tag NOT IN ('COMMENT', 'SECURITY LABEL')
+      AND (d.objid IS NOT NULL OR (o.classid, o.objid) = ('pg_extension'::regclass, e.oid))
+    LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'what belongs to the ledger is changed by superusers only'
+            USING ERRCODE = 'insufficient_privilege',
+                  DETAIL = format('%s of %s by role "%s" was refused.',
+                                  changed.command_tag, changed.object_identity, current_user);
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION bank_ledger.guard_change() IS 'Event trigger: what belongs to the extension is altered and replaced by superusers only.';
+
+-- What belongs to an extension cannot be dropped, but what hangs on its
+-- tables can.
+CREATE FUNCTION bank_ledger.guard_drop() RETURNS event_trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    dropped record;
+BEGIN
+    IF (SELECT r.rolsuper FROM pg_roles AS r WHERE r.rolname = current_user) THEN
+        RETURN;
+    END IF;
+    SELECT o.object_type, o.object_identity INTO dropped
+    FROM pg_event_trigger_dropped_objects() AS o
+    JOIN pg_namespace AS n ON n.nspname = o.address_names[1]
+    JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relname = o.address_names[2]
+    JOIN pg_extension AS e ON e.extname = 'bank'
+    JOIN pg_depend AS d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid
+        AND d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND d.deptype = 'e'
+    WHERE o.object_type IN ('trigger', 'rule', 'policy')
+    LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'what belongs to the ledger is changed by superusers only'
+            USING ERRCODE = 'insufficient_privilege',
+                  DETAIL = format('DROP of %s %s by role "%s" was refused.',
+                                  dropped.object_type, dropped.object_identity, current_user);
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION bank_ledger.guard_drop() IS 'Event trigger: triggers, rules and policies of the extension''s tables are dropped by superusers only.';
+
+CREATE EVENT TRIGGER bank_guard_change ON ddl_command_end EXECUTE FUNCTION bank_ledger.guard_change();
+ALTER EVENT TRIGGER bank_guard_change ENABLE ALWAYS;
+COMMENT ON EVENT TRIGGER bank_guard_change IS 'Closes what belongs to the ledger to its owner.';
+
+CREATE EVENT TRIGGER bank_guard_drop ON sql_drop EXECUTE FUNCTION bank_ledger.guard_drop();
+ALTER EVENT TRIGGER bank_guard_drop ENABLE ALWAYS;
+COMMENT ON EVENT TRIGGER bank_guard_drop IS 'Closes what belongs to the ledger to its owner.';

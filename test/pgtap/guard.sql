@@ -1,0 +1,109 @@
+-- The owner of the ledger's tables can neither write them nor take away what
+-- closes them; he keeps what does no harm.  A superuser can, and is named.
+BEGIN;
+SELECT no_plan();
+\ir setup/accounts.psql
+
+CREATE ROLE proprietor;
+GRANT USAGE, CREATE ON SCHEMA bank_ledger, public TO proprietor;
+GRANT SELECT ON account_named TO proprietor;
+DO $$
+DECLARE
+    owned text;
+BEGIN
+    FOREACH owned IN ARRAY ARRAY['customer', 'account', 'account_event', 'transfer', 'epoch', 'operator_act'] LOOP
+        EXECUTE format('ALTER TABLE bank_ledger.%I OWNER TO proprietor', owned);
+    END LOOP;
+END
+$$;
+ALTER FUNCTION bank_ledger.refuse_change() OWNER TO proprietor;
+ALTER FUNCTION bank_ledger.refuse_writer() OWNER TO proprietor;
+
+SET LOCAL ROLE proprietor;
+
+SELECT throws_ok(pg_temp.with_ids(s.statement), '42501', NULL, s.statement)
+FROM (VALUES
+    -- writing
+    ('UPDATE bank_ledger.account SET balance = balance + 1 WHERE account_id = {a}'),
+    ('DELETE FROM bank_ledger.account WHERE account_id = {empty}'),
+    ('TRUNCATE bank_ledger.account'),
+    ('INSERT INTO bank_ledger.account SELECT * FROM bank_ledger.account'),
+    ('INSERT INTO bank_ledger.transfer SELECT * FROM bank_ledger.transfer'),
+    ('INSERT INTO bank_ledger.account_event SELECT * FROM bank_ledger.account_event'),
+    ('UPDATE bank_ledger.customer SET status = ''open'''),
+    ('UPDATE bank_ledger.transfer SET amount = 1'),
+    ('DELETE FROM bank_ledger.transfer'),
+    ('TRUNCATE bank_ledger.transfer'),
+    -- taking away what refuses
+    ('ALTER TABLE bank_ledger.transfer DISABLE TRIGGER insert_only'),
+    ('ALTER TABLE bank_ledger.transfer DISABLE TRIGGER ALL'),
+    ('ALTER TABLE bank_ledger.transfer ENABLE REPLICA TRIGGER insert_only'),
+    ('DROP TRIGGER insert_only ON bank_ledger.transfer'),
+    ('DROP TRIGGER functions_only ON bank_ledger.account'),
+    ('ALTER TRIGGER insert_only ON bank_ledger.transfer RENAME TO harmless'),
+    ('CREATE OR REPLACE TRIGGER insert_only BEFORE UPDATE ON bank_ledger.transfer FOR EACH STATEMENT
+      WHEN (false) EXECUTE FUNCTION bank_ledger.refuse_change()'),
+    ('CREATE OR REPLACE FUNCTION bank_ledger.refuse_change() RETURNS trigger LANGUAGE plpgsql
+      AS ''BEGIN RETURN NULL; END'''),
+    ('ALTER FUNCTION bank_ledger.refuse_change() SET search_path = public'),
+    -- changing what is there without changing a row
+    ('ALTER TABLE bank_ledger.operator_act ALTER COLUMN actor TYPE text USING ''nobody'''),
+    ('ALTER TABLE bank_ledger.transfer DROP COLUMN actor'),
+    ('ALTER TABLE bank_ledger.transfer ADD COLUMN extra text'),
+    ('ALTER TABLE bank_ledger.transfer DROP CONSTRAINT transfer_pkey'),
+    ('ALTER TABLE bank_ledger.transfer RENAME TO transfer_old'),
+    ('ALTER TABLE bank_ledger.transfer SET SCHEMA public'),
+    ('ALTER TABLE bank_ledger.transfer OWNER TO CURRENT_USER'),
+    ('ALTER TABLE bank_ledger.transfer ENABLE ROW LEVEL SECURITY'),
+    ('CREATE POLICY hide ON bank_ledger.transfer USING (false)'),
+    ('CREATE RULE elsewhere AS ON INSERT TO bank_ledger.transfer DO INSTEAD NOTHING'),
+    ('CREATE TABLE public.addition () INHERITS (bank_ledger.transfer)'),
+    ('CREATE TRIGGER change BEFORE INSERT ON bank_ledger.transfer FOR EACH ROW
+      EXECUTE FUNCTION suppress_redundant_updates_trigger()')
+) AS s (statement);
+
+-- Neither these nor the extension can be dropped by him at all.
+SELECT throws_ok(s.statement, s.code, NULL, s.statement)
+FROM (VALUES
+    ('DROP TABLE bank_ledger.transfer', '2BP01'),
+    ('DROP FUNCTION bank_ledger.refuse_change() CASCADE', '2BP01'),
+    ('DROP EVENT TRIGGER bank_guard_change', '42501'),
+    ('ALTER EXTENSION bank DROP TABLE bank_ledger.transfer', '42501'),
+    ('DROP EXTENSION bank CASCADE', '42501')) AS s (statement, code);
+
+SELECT lives_ok(s.statement, s.statement)
+FROM (VALUES
+    ('CREATE INDEX transfer_by_date ON bank_ledger.transfer (completed_at)'),
+    ('DROP INDEX bank_ledger.transfer_by_date'),
+    ('ANALYZE bank_ledger.transfer'),
+    ('COMMENT ON TABLE bank_ledger.transfer IS ''mine'''),
+    ('GRANT SELECT ON bank_ledger.transfer TO bank_report'),
+    ('CREATE TABLE public.own (id int PRIMARY KEY)'),
+    ('ALTER TABLE public.own ADD COLUMN note text'),
+    ('CREATE RULE own_rule AS ON DELETE TO public.own DO INSTEAD NOTHING'),
+    ('DROP RULE own_rule ON public.own'),
+    ('DROP TABLE public.own')) AS s (statement);
+
+RESET ROLE;
+SELECT lives_ok(pg_temp.with_ids('SELECT bank.transfer({a}, {b}, 1)'),
+                'the functions write what nobody else may');
+SELECT lives_ok('ALTER TABLE bank_ledger.transfer ADD COLUMN extra text', 'a superuser may change a table');
+
+-- Another role's own objects are none of the guard's business, even though it
+-- may see nothing of the ledger.
+CREATE ROLE neighbour;
+GRANT CREATE ON SCHEMA public TO neighbour;
+SET LOCAL ROLE neighbour;
+CREATE TABLE public.near (id int);
+ALTER TABLE public.near ADD COLUMN name text;
+CREATE FUNCTION public.near_trigger() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+CREATE TRIGGER near_trigger BEFORE INSERT ON public.near FOR EACH ROW EXECUTE FUNCTION public.near_trigger();
+SELECT lives_ok('DROP TRIGGER near_trigger ON public.near', 'a neighbour drops a trigger of his own');
+RESET ROLE;
+
+SELECT lives_ok('DROP EXTENSION bank CASCADE', 'the extension can be dropped');
+SELECT is_empty($$SELECT evtname FROM pg_event_trigger WHERE evtname LIKE 'bank%'$$,
+                'and its guards with it');
+
+SELECT * FROM finish();
+ROLLBACK;
