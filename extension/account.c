@@ -20,8 +20,8 @@
 
 #include "account.h"
 #include "bank.h"
-#include "currency.h"
 #include "customer.h"
+#include "money.h"
 #include "settlement.h"
 
 PG_FUNCTION_INFO_V1(bank_create_account);
@@ -45,18 +45,6 @@ bank_account_find(BankLedger *ledger, const pg_uuid_t *id, BankAccount *account)
 {
 	if (!bank_ledger_find_account(ledger, id, account) || account->is_settlement)
 		bank_account_raise_not_found(id);
-}
-
-static void
-require_currency(const char *currency)
-{
-	int			exponent;
-
-	if (!bank_currency_exponent(currency, &exponent))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("unknown currency \"%.16s\"", currency),
-				 errhint("Give an ISO 4217 code of three capital letters, such as BRL.")));
 }
 
 /* The bridge knows settlement accounts by their ids. */
@@ -166,7 +154,7 @@ create_account_body(PG_FUNCTION_ARGS)
 	bank_require_argument(PG_ARGISNULL(1), "currency");
 	account.customer_id = *PG_GETARG_UUID_P(0);
 	currency = text_to_cstring(PG_GETARG_TEXT_PP(1));
-	require_currency(currency);
+	bank_money_require_currency(currency);
 	strlcpy(account.currency, currency, BANK_CURRENCY_SIZE);
 	account.account_id = has_key ? *PG_GETARG_UUID_P(2) :
 		bank_uuid_generate(&account.customer_id);

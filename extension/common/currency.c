@@ -1,6 +1,7 @@
 /*
- * Currencies of ISO 4217, list one: the codes in use as money, with their
- * number of decimals.  Funds codes and precious metals are left out.
+ * Currencies of ISO 4217, list one: every code in use that has minor units,
+ * funds codes among them, with its number of decimals.  Codes without them
+ * (precious metals, XDR, the test code) are left out: no amount can be told.
  */
 #include "currency.h"
 
@@ -8,21 +9,22 @@
 #include <stdio.h>
 #include <string.h>
 
-#define CODE_LENGTH 3
+#define CODE_LENGTH (BANK_CURRENCY_SIZE - 1)
 
 /* Codes by number of decimals, each three letters and a blank. */
 static const char *const codes_by_exponent[] = {
 	"BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF ",
 	"",
-	"AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BMD BND BOB BRL BSD BTN "
-	"BWP BYN BZD CAD CDF CHF CNY COP CRC CUP CVE CZK DKK DOP DZD EGP ERN ETB "
-	"EUR FJD FKP GBP GEL GHS GIP GMD GTQ GYD HKD HNL HTG HUF IDR ILS INR IRR "
-	"JMD KES KGS KHR KPW KYD KZT LAK LBP LKR LRD LSL MAD MDL MGA MKD MMK MNT "
-	"MOP MRU MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR NZD PAB PEN PGK PHP "
-	"PKR PLN QAR RON RSD RUB SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN "
-	"SVC SYP SZL THB TJS TMT TOP TRY TTD TWD TZS UAH USD UYU UZS VED VES WST "
-	"XCD XCG YER ZAR ZMW ZWG ",
+	"AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BMD BND BOB BOV BRL BSD "
+	"BTN BWP BYN BZD CAD CDF CHE CHF CHW CNY COP COU CRC CUP CVE CZK DKK DOP "
+	"DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GTQ GYD HKD HNL HTG HUF "
+	"IDR ILS INR IRR JMD KES KGS KHR KPW KYD KZT LAK LBP LKR LRD LSL MAD MDL "
+	"MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MXV MYR MZN NAD NGN NIO NOK NPR "
+	"NZD PAB PEN PGK PHP PKR PLN QAR RON RSD RUB SAR SBD SCR SDG SEK SGD SHP "
+	"SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TOP TRY TTD TWD TZS UAH USD "
+	"USN UYU UZS VED VES WST XAD XCD XCG YER ZAR ZMW ZWG ",
 	"BHD IQD JOD KWD LYD OMR TND ",
+	"CLF UYW ",
 };
 
 #define EXPONENTS ((int) (sizeof(codes_by_exponent) / sizeof(codes_by_exponent[0])))
@@ -51,6 +53,29 @@ bank_currency_exponent(const char *code, int *exponent)
 			*exponent = i;
 			return true;
 		}
+	return false;
+}
+
+/*
+ * Gives the code and the decimals of the currency in that place, from 0 on;
+ * false beyond the last.
+ */
+bool
+bank_currency_at(int place, char code[BANK_CURRENCY_SIZE], int *exponent)
+{
+	for (int i = 0; i < EXPONENTS; i++)
+	{
+		int			count = (int) strlen(codes_by_exponent[i]) / (CODE_LENGTH + 1);
+
+		if (place < count)
+		{
+			memcpy(code, codes_by_exponent[i] + place * (CODE_LENGTH + 1), CODE_LENGTH);
+			code[CODE_LENGTH] = '\0';
+			*exponent = i;
+			return true;
+		}
+		place -= count;
+	}
 	return false;
 }
 

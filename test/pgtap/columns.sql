@@ -98,6 +98,17 @@ FROM (VALUES
     ('CREATE INDEX ON bank_ledger.account_event (occurred_at)', 'bank_ledger.account_event', 'occurred_at > ''2000-01-01''')
 ) AS index (statement, relation, condition);
 
+-- The views would keep their columns from being dropped.
+DO $$
+DECLARE
+    seen regclass;
+BEGIN
+    FOR seen IN SELECT oid FROM pg_class WHERE relkind = 'v' AND relnamespace = 'bank'::regnamespace LOOP
+        EXECUTE format('ALTER EXTENSION bank DROP VIEW %1$s; DROP VIEW %1$s', seen);
+    END LOOP;
+END
+$$;
+
 -- What the code cannot fill or find: refused, and by a code of its own.
 SELECT alike(pg_temp.after(change.statement), '%' || change.code || '%', change.statement)
 FROM (

@@ -48,7 +48,13 @@ INSERT INTO promised VALUES
  'available bigint, version bigint, updated_at timestamp with time zone'),
 ('bank.balance_row',
  'account_id uuid, customer_id uuid, currency text, status text, balance bigint, held bigint, '
- 'version bigint, updated_at timestamp with time zone, epoch integer, source text');
+ 'version bigint, updated_at timestamp with time zone, epoch integer, source text'),
+('bank.accounts',
+ 'account_id uuid, customer_id uuid, kind text, currency text, status text, balance bigint, '
+ 'held bigint, version bigint, opened_at timestamp with time zone, '
+ 'updated_at timestamp with time zone, closed_at timestamp with time zone'),
+('bank.settlement', 'currency text, balance bigint, updated_at timestamp with time zone'),
+('bank.currency', 'code text, exponent integer');
 
 SELECT is_empty(
     format($$SELECT unnest(string_to_array(%L, ', ')) EXCEPT
@@ -91,6 +97,7 @@ FROM (VALUES
     ('bank.withdraw', 'account_id uuid, amount bigint, transfer_id uuid DEFAULT NULL::uuid → bank.transfer_row'),
     ('bank.ledger_balance', 'account_id uuid → bank.ledger_balance_row'),
     ('bank.balance', 'account_id uuid, min_version bigint DEFAULT 0 → bank.balance_row'),
+    ('bank.format_amount', 'amount bigint, currency text → text'),
     ('bank.verify', ' → TABLE(invariant text, subject text, detail text)'),
     ('bank_report.schedule', 'minutes integer DEFAULT 5 → bigint'),
     ('bank_report.unschedule', ' → boolean'),
@@ -144,13 +151,24 @@ SELECT cmp_ok(count(*), '>', 30::bigint, 'the objects to describe are found') FR
 SELECT is_empty('SELECT object FROM described WHERE coalesce(comment, '''') = ''''',
                 'every schema, relation and routine has a comment');
 
+-- Views: as their readers see the tables, and every column explained.
+SELECT is_empty(
+    $$SELECT oid::regclass FROM pg_class WHERE relkind = 'v' AND relnamespace = 'bank'::regnamespace
+      AND NOT coalesce(reloptions, '{}') @> '{security_invoker=true}'$$,
+    'every view shows what its reader may read');
+SELECT is_empty(
+    $$SELECT a.attrelid::regclass, a.attname FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid
+      WHERE c.relkind = 'v' AND c.relnamespace = 'bank'::regnamespace AND a.attnum > 0
+      AND coalesce(col_description(a.attrelid, a.attnum), '') = ''$$,
+    'every column of a view has a comment');
+
 -- A function names the errors it raises to those who see only its comment.
 SELECT matches(obj_description(oid, 'pg_proc'), f.code, format('%s says it raises %s', name, f.code))
 FROM routine JOIN (VALUES
     ('transfer', 'LG005'), ('transfer', 'LG006'), ('transfer', 'LG007'), ('transfer', 'LG008'),
     ('withdraw', 'LG005'), ('deposit', 'LG004'), ('create_account', 'LG003'),
     ('create_account', 'LG013'), ('inactivate_customer', 'LG009'), ('inactivate_account', 'LG010'),
-    ('reactivate_customer', 'LG011'), ('balance', 'LG014'), ('requeue', 'LG016')
+    ('format_amount', '22023'), ('reactivate_customer', 'LG011'), ('balance', 'LG014'), ('requeue', 'LG016')
 ) AS f (routine, code) ON f.routine = proname;
 
 -- What a dump takes along: the bank's rows, not the script's nor the site's.

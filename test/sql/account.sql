@@ -48,3 +48,8 @@ SELECT bank.ledger_balance('a0000000-0000-4000-8000-00000000ffff');
 SELECT bank.ledger_balance(NULL);
 
 SELECT * FROM bank.verify();
+
+-- listed by customer
+SELECT account_id = :account AS asked, kind, currency, status, balance, version, closed_at
+FROM bank.accounts WHERE customer_id = :customer ORDER BY asked DESC, currency;
+SELECT count(*) FROM bank.accounts WHERE kind <> 'customer';

@@ -41,6 +41,30 @@ check_request(void)
 		   "an unknown currency is not sent");
 }
 
+/* The number that BACEN reads, by the exponent of the currency. */
+static void
+check_value(const char *currency, int64_t amount, const char *expected)
+{
+	BankBacenPost post;
+	BankBacenNotification notification = sample;
+
+	memcpy(notification.currency, currency, sizeof(notification.currency));
+	notification.amount = amount;
+	tap_ok(bank_bacen_build(&post, &notification, "http://bacen/n", 5000), currency);
+	tap_ok(strstr(post.body, expected) != NULL, expected);
+}
+
+static void
+check_values(void)
+{
+	check_value("BRL", 1, "\"valor\": 0.01,");
+	check_value("BRL", INT64_C(9007199254740991), "\"valor\": 90071992547409.91,");
+	check_value("JPY", 1050, "\"valor\": 1050,");
+	check_value("KWD", 1050, "\"valor\": 1.050,");
+	check_value("KWD", INT64_C(9007199254740991), "\"valor\": 9007199254740.991,");
+	check_value("CLF", 10, "\"valor\": 0.0010,");
+}
+
 static void
 check_longest_request(void)
 {
@@ -170,6 +194,7 @@ int
 main(void)
 {
 	check_request();
+	check_values();
 	check_longest_request();
 	check_verdicts();
 	check_failures();

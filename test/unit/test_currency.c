@@ -42,12 +42,38 @@ check_refusals(void)
 	tap_ok(bank_currency_format("BRL", 1050, text, 6), "one that just fits is");
 }
 
+/* Every place has a code that is one, and each code has one place. */
+static void
+check_list(void)
+{
+	char		seen[1024] = "";
+	char		code[BANK_CURRENCY_SIZE];
+	int			listed;
+	int			exponent;
+	int			count = 0;
+	int			wrong = 0;
+
+	while (bank_currency_at(count, code, &listed))
+	{
+		if (!bank_currency_exponent(code, &exponent) || exponent != listed ||
+			strstr(seen, code) != NULL)
+			wrong++;
+		snprintf(seen + strlen(seen), sizeof(seen) - strlen(seen), "%s ", code);
+		count++;
+	}
+	tap_is_int(wrong, 0, "every code of the list is found, once");
+	tap_is_int(count, 165, "the list ends");
+}
+
 int
 main(void)
 {
 	check_exponent("BRL", 2);
 	check_exponent("JPY", 0);
 	check_exponent("KWD", 3);
+	check_exponent("CLF", 4);
+	check_exponent("XAU", -1);
+	check_list();
 	check_refusals();
 	check_format("BRL", 1050, "10.50");
 	check_format("BRL", -5, "-0.05");
@@ -58,5 +84,6 @@ main(void)
 	check_format("JPY", -1, "-1");
 	check_format("KWD", 1050, "1.050");
 	check_format("KWD", -1, "-0.001");
+	check_format("CLF", 1050, "0.1050");
 	return tap_done();
 }
