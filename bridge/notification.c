@@ -4,7 +4,8 @@
  * Promises:  a row is committed before anything is sent, and only the process
  *            whose insert made it may send the first attempt (invariant 11);
  *            a result never overwrites a later attempt's.
- * Locks:     the generation's row, shared; then rows of notification.
+ * Locks:     the generation's row, shared; the gate's; then rows of
+ *            notification.
  * Memory:    the arrays of a batch are kept for the next.
  */
 #include "notification.h"
@@ -14,11 +15,14 @@
 #include <string.h>
 
 #include "array.h"
+#include "gate.h"
 #include "text.h"
 
-#define COLUMN_COUNT 8
-#define STORE_PARAMETERS (3 + COLUMN_COUNT + 2)
+#define COLUMN_COUNT 7
+#define STORE_PARAMETERS (4 + COLUMN_COUNT + 2)
 #define RESULT_COLUMNS 5
+#define FINISH_PARAMETERS (RESULT_COLUMNS + 4)
+#define NUMBER_SIZE 24
 
 const char	bridge_notification_claim[] =
 	"INSERT INTO bank_report.consumer_generation AS g (generation) VALUES (1)"
@@ -33,19 +37,23 @@ static const char store_sql[] =
 	"WITH mine AS MATERIALIZED ("
 	" SELECT g.generation FROM bank_report.consumer_generation AS g"
 	" WHERE g.generation = $1::bigint FOR SHARE),"
+	" gate AS MATERIALIZED ("
+	" SELECT bank_report.admit($4::integer) AS admitted FROM mine),"
 	" stored AS ("
 	" INSERT INTO bank_report.notification AS n (transfer_id, customer_id,"
 	" from_account, to_account, amount, currency, completed_at, state, attempts,"
 	" first_attempt_at, next_attempt_at)"
 	" SELECT u.transfer_id, u.customer_id, u.from_account, u.to_account,"
 	" u.amount, u.currency, u.completed_at,"
-	" CASE WHEN u.sent = 1 THEN 'sending' ELSE 'pending' END, u.sent,"
-	" CASE WHEN u.sent = 1 THEN clock_timestamp() END,"
-	" clock_timestamp() + u.sent * $3::bigint * interval '1 millisecond'"
-	" FROM unnest($4::uuid[], $5::uuid[], $6::uuid[], $7::uuid[], $8::bigint[],"
-	" $9::text[], $10::timestamptz[], $11::integer[]) AS u (transfer_id,"
-	" customer_id, from_account, to_account, amount, currency, completed_at, sent)"
-	" WHERE EXISTS (SELECT FROM mine)"
+	" CASE WHEN s.sent = 1 THEN 'sending' ELSE 'pending' END, s.sent,"
+	" CASE WHEN s.sent = 1 THEN clock_timestamp() END,"
+	" clock_timestamp() + s.sent * $3::bigint * interval '1 millisecond'"
+	" FROM gate CROSS JOIN unnest($5::uuid[], $6::uuid[], $7::uuid[], $8::uuid[],"
+	" $9::bigint[], $10::text[], $11::timestamptz[]) WITH ORDINALITY AS u"
+	" (transfer_id, customer_id, from_account, to_account, amount, currency,"
+	" completed_at, place)"
+	" CROSS JOIN LATERAL (SELECT CASE WHEN u.place <= gate.admitted THEN 1"
+	" ELSE 0 END AS sent) AS s"
 	" ON CONFLICT (transfer_id) DO NOTHING"
 	" RETURNING n.transfer_id, n.attempts),"
 	" moved AS ("
@@ -57,14 +65,17 @@ static const char store_sql[] =
 	" WHERE excluded.next_offset > o.next_offset)"
 	" SELECT s.transfer_id, s.attempts FROM mine LEFT JOIN stored AS s ON true";
 
+/* No row is met before the gate was: it is locked first, as everywhere. */
 static const char finish_sql[] =
+	"WITH gate AS MATERIALIZED (SELECT bank_report.note_answers($6::integer,"
+	" $7::integer, $8::integer, $9::integer))"
 	"UPDATE bank_report.notification AS n SET state = u.state,"
 	" next_attempt_at = CASE WHEN u.state = 'pending' THEN"
 	" clock_timestamp() + u.delay_ms * interval '1 millisecond' END,"
 	" delivered_at = CASE WHEN u.state = 'delivered' THEN clock_timestamp() END,"
 	" last_status = nullif(u.status, 0), last_error = nullif(u.error, '')"
-	" FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::integer[], $5::text[])"
-	" AS u (transfer_id, state, delay_ms, status, error)"
+	" FROM gate CROSS JOIN unnest($1::uuid[], $2::text[], $3::bigint[],"
+	" $4::integer[], $5::text[]) AS u (transfer_id, state, delay_ms, status, error)"
 	" WHERE n.transfer_id = u.transfer_id AND n.attempts = 1"
 	" AND n.state = 'sending'";
 
@@ -99,7 +110,6 @@ add_item(const BridgeNotification *item)
 	bridge_array_add_int64(&columns[4], item->transfer.amount);
 	bridge_array_add(&columns[5], item->transfer.currency);
 	bridge_array_add(&columns[6], item->transfer.completed_at);
-	bridge_array_add_int64(&columns[7], item->wants_attempt ? 1 : 0);
 }
 
 static void
@@ -153,14 +163,16 @@ BridgeEffect
 bridge_notification_store(BridgeStore *store, BridgeNotificationBatch *batch,
 						  int64_t *stored)
 {
-	char		lease[24];
+	char		lease[NUMBER_SIZE];
+	char		wanted[NUMBER_SIZE];
 	const char *values[STORE_PARAMETERS] = {store->generation, batch->topic,
-	lease};
+	lease, wanted};
 	const BridgeStatement statement = {store_sql, values, STORE_PARAMETERS};
 	BridgeEffect effect = BRIDGE_EFFECT_FAILED;
 	PGresult   *answer;
 
 	snprintf(lease, sizeof(lease), "%" PRId64, batch->lease_ms);
+	snprintf(wanted, sizeof(wanted), "%d", batch->wanted);
 	for (int i = 0; i < COLUMN_COUNT; i++)
 		bridge_array_reset(&columns[i]);
 	for (int i = 0; i < batch->count; i++)
@@ -170,9 +182,9 @@ bridge_notification_store(BridgeStore *store, BridgeNotificationBatch *batch,
 	}
 	add_offsets(batch->offsets);
 	for (int i = 0; i < COLUMN_COUNT; i++)
-		values[3 + i] = bridge_array_finish(&columns[i]);
-	values[3 + COLUMN_COUNT] = bridge_array_finish(&partitions);
-	values[4 + COLUMN_COUNT] = bridge_array_finish(&offsets);
+		values[4 + i] = bridge_array_finish(&columns[i]);
+	values[4 + COLUMN_COUNT] = bridge_array_finish(&partitions);
+	values[5 + COLUMN_COUNT] = bridge_array_finish(&offsets);
 
 	answer = bridge_store_query(store, &statement);
 	if (answer != NULL)
@@ -181,14 +193,33 @@ bridge_notification_store(BridgeStore *store, BridgeNotificationBatch *batch,
 	return effect;
 }
 
+static BankGateAnswers
+count_answers(const BridgeResult *results, int count)
+{
+	BankGateAnswers answers = {0};
+
+	for (int i = 0; i < count; i++)
+		bank_gate_count(&answers, &results[i].outcome);
+	return answers;
+}
+
 bool
 bridge_notification_finish(BridgeStore *store, const BridgeResult *results,
 						   int count)
 {
-	const char *values[RESULT_COLUMNS];
-	const BridgeStatement statement = {finish_sql, values, RESULT_COLUMNS};
+	const BankGateAnswers answers = count_answers(results, count);
+	const int	numbers[] = {answers.answered, answers.failed, answers.slowed,
+	answers.pause_s};
+	char		texts[FINISH_PARAMETERS - RESULT_COLUMNS][NUMBER_SIZE];
+	const char *values[FINISH_PARAMETERS];
+	const BridgeStatement statement = {finish_sql, values, FINISH_PARAMETERS};
 	PGresult   *answer;
 
+	for (int i = 0; i < FINISH_PARAMETERS - RESULT_COLUMNS; i++)
+	{
+		snprintf(texts[i], NUMBER_SIZE, "%d", numbers[i]);
+		values[RESULT_COLUMNS + i] = texts[i];
+	}
 	for (int i = 0; i < RESULT_COLUMNS; i++)
 		bridge_array_reset(&columns[i]);
 	for (int i = 0; i < count; i++)
@@ -196,8 +227,8 @@ bridge_notification_finish(BridgeStore *store, const BridgeResult *results,
 		bridge_array_add(&columns[0], results[i].transfer_id);
 		bridge_array_add(&columns[1], results[i].state);
 		bridge_array_add_int64(&columns[2], results[i].delay_ms);
-		bridge_array_add_int64(&columns[3], results[i].status);
-		bridge_array_add_quoted(&columns[4], results[i].error);
+		bridge_array_add_int64(&columns[3], results[i].outcome.status);
+		bridge_array_add_quoted(&columns[4], results[i].outcome.error);
 	}
 	for (int i = 0; i < RESULT_COLUMNS; i++)
 		values[i] = bridge_array_finish(&columns[i]);

@@ -17,14 +17,15 @@ extern const char bridge_notification_claim[];
 typedef struct BridgeNotification
 {
 	BridgeTransfer transfer;
-	bool		wants_attempt;	/* store it as being sent, under a lease */
-	bool		is_ours;		/* stored so, by this call: send it now */
+	bool		is_ours;		/* stored as being sent, by this call */
 } BridgeNotification;
 
 typedef struct BridgeNotificationBatch
 {
 	BridgeNotification *items;
 	int			count;			/* may be 0: offsets alone */
+	int			wanted;			/* first so many: to be stored as being sent,
+								 * as far as rate and circuit let them */
 	const char *topic;
 	const BridgeOffsets *offsets;
 	int64_t		lease_ms;
@@ -34,10 +35,9 @@ typedef struct BridgeNotificationBatch
 typedef struct BridgeResult
 {
 	char		transfer_id[BANK_UUID_SIZE];
+	BankBacenOutcome outcome;
 	const char *state;			/* delivered, pending or dead */
 	int64_t		delay_ms;		/* until the next attempt, where pending */
-	int			status;			/* of HTTP; 0: no answer */
-	char		error[BANK_BACEN_ERROR_SIZE];	/* empty: none */
 } BridgeResult;
 
 /* Reads the offset of every partition; false where the store failed. */

@@ -195,13 +195,15 @@ fill_batch(Report *report, int *taken)
 	return state;
 }
 
-static void
-choose_attempts(Report *report)
+/* How many of the batch's first this process can send. */
+static int
+count_attempts(const Report *report)
 {
 	int			room = bridge_stop_requested() ? 0 : free_places(report);
 
-	for (int i = 0; i < report->count; i++)
-		report->batch[i].wants_attempt = room-- > 0;
+	if (room < 0)
+		return 0;
+	return room < report->count ? room : report->count;
 }
 
 /*
@@ -229,14 +231,15 @@ send_ours(Report *report, int64_t stored_since_ms)
 static int
 store_batch(Report *report)
 {
-	BridgeNotificationBatch batch = {report->batch, report->count,
-		report->spec.topic, &report->reached,
-	2 * report->timeout_ms};
+	BridgeNotificationBatch batch = {
+		.items = report->batch, .count = report->count,
+		.wanted = count_attempts(report), .topic = report->spec.topic,
+		.offsets = &report->reached, .lease_ms = 2 * report->timeout_ms
+	};
 	int64_t		since_ms = bridge_clock_ms();
 	int64_t		stored = 0;
 	BridgeEffect effect;
 
-	choose_attempts(report);
 	effect = bridge_notification_store(&report->store, &batch, &stored);
 	if (effect == BRIDGE_EFFECT_FENCED)
 	{
@@ -258,12 +261,13 @@ store_batch(Report *report)
 static void
 count_result(const BridgeResult *result)
 {
-	if (result->state[0] == 'd' && result->state[2] == 'l')
-		bridge_metrics_add(BRIDGE_METRIC_REPORT_DELIVERED, 1);
-	else if (result->state[0] == 'd')
-		bridge_metrics_add(BRIDGE_METRIC_REPORT_REFUSED, 1);
-	else
-		bridge_metrics_add(BRIDGE_METRIC_REPORT_DEFERRED, 1);
+	static const BridgeMetric metrics[] = {
+		[BANK_BACEN_DELIVERED] = BRIDGE_METRIC_REPORT_DELIVERED,
+		[BANK_BACEN_DEAD] = BRIDGE_METRIC_REPORT_REFUSED,
+		[BANK_BACEN_LATER] = BRIDGE_METRIC_REPORT_DEFERRED
+	};
+
+	bridge_metrics_add(metrics[result->outcome.verdict], 1);
 }
 
 /* Stores what has ended; what cannot be stored now is kept for later. */

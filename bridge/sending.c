@@ -133,14 +133,12 @@ bridge_sending_wait(BridgeSending *sending, int fd, int timeout_ms)
 static void
 judge(const char *transfer_id, const BankHttpReply *reply, BridgeResult *result)
 {
-	BankBacenOutcome outcome;
+	const BankBacenOutcome *outcome = &result->outcome;
 
-	bank_bacen_judge(&outcome, reply, transfer_id);
+	bank_bacen_judge(&result->outcome, reply, transfer_id);
 	memcpy(result->transfer_id, transfer_id, BANK_UUID_SIZE);
-	result->status = outcome.status;
 	result->delay_ms = 0;
-	snprintf(result->error, sizeof(result->error), "%s", outcome.error);
-	switch (outcome.verdict)
+	switch (outcome->verdict)
 	{
 		case BANK_BACEN_DELIVERED:
 			result->state = "delivered";
@@ -150,7 +148,7 @@ judge(const char *transfer_id, const BankHttpReply *reply, BridgeResult *result)
 			break;
 		case BANK_BACEN_LATER:
 			result->state = "pending";
-			result->delay_ms = bank_bacen_delay_ms(1, outcome.retry_after_s,
+			result->delay_ms = bank_bacen_delay_ms(1, outcome->retry_after_s,
 												   drand48());
 			break;
 	}

@@ -19,6 +19,8 @@ int			bank_customer_api_timeout;
 char	   *bank_bacen_url;
 int			bank_bacen_timeout;
 int			bank_bacen_max_attempts;
+double		bank_bacen_rate;
+int			bank_bacen_retry_time;
 char	   *bank_redis_url;
 int			bank_redis_timeout;
 char	   *bank_search_dsn;
@@ -63,6 +65,15 @@ _PG_init(void)
 							"Attempts after which a notification is dead.",
 							NULL, &bank_bacen_max_attempts, 100, 1, INT_MAX,
 							PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomRealVariable("bank.bacen_rate",
+							 "Notifications a second that may be sent to BACEN; 0: no limit.",
+							 NULL, &bank_bacen_rate, 0, 0, 1000000,
+							 PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("bank.bacen_retry_time",
+							"Time after which one call of bank_report.retry() begins no further notification.",
+							NULL, &bank_bacen_retry_time, 45 * 1000, 1,
+							3600 * 1000, PGC_SIGHUP, GUC_UNIT_MS,
+							NULL, NULL, NULL);
 	define_address("bank.redis_url",
 				   "URL of Redis: redis://user:password@host:port or unix:///path.",
 				   &bank_redis_url);

@@ -20,6 +20,8 @@ extern int	bank_customer_api_timeout;
 extern char *bank_bacen_url;
 extern int	bank_bacen_timeout;
 extern int	bank_bacen_max_attempts;
+extern double bank_bacen_rate;
+extern int	bank_bacen_retry_time;
 extern char *bank_redis_url;
 extern int	bank_redis_timeout;
 extern char *bank_search_dsn;

@@ -20,7 +20,12 @@
 #include "bank.h"
 #include "claim.h"
 
-/* The predicate is that of the index notification_due_idx. */
+/* The predicate of both is that of the index notification_due_idx. */
+static const char due_query[] =
+	"SELECT pg_catalog.count(*) FROM (SELECT FROM bank_report.notification AS d"
+	" WHERE d.state OPERATOR(pg_catalog.=) ANY (ARRAY['pending', 'sending'])"
+	" AND d.next_attempt_at OPERATOR(pg_catalog.<=) $1 LIMIT $2) AS due";
+
 static const char claim_query[] =
 	"WITH due AS ("
 	" SELECT d.transfer_id FROM bank_report.notification AS d"
@@ -80,6 +85,25 @@ read_claim(BankClaim *claim, HeapTuple row)
 	n->amount = DatumGetInt64(datum(row, 6));
 	n->attempt = DatumGetInt32(datum(row, 7));
 	claim->requeued_after = DatumGetInt32(datum(row, 8));
+}
+
+int
+bank_claim_count_due(int max, TimestampTz due)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			types[] = {TIMESTAMPTZOID, INT8OID};
+	Datum		values[] = {TimestampTzGetDatum(due), Int64GetDatum(max)};
+	int			count;
+
+	if (plan == NULL)
+	{
+		plan = SPI_prepare(due_query, lengthof(types), types);
+		SPI_keepplan(plan);
+	}
+	SPI_execute_plan(plan, values, NULL, false, 1);
+	count = (int) DatumGetInt64(datum(SPI_tuptable->vals[0], 1));
+	SPI_freetuptable(SPI_tuptable);
+	return count;
 }
 
 int

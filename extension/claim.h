@@ -14,6 +14,9 @@ typedef struct BankClaim
 	int			requeued_after; /* attempts that no longer count */
 } BankClaim;
 
+/* How many rows, up to max, were due before the given time; locks none. */
+extern int	bank_claim_count_due(int max, TimestampTz due);
+
 /*
  * Leases up to max rows that were due before the given time, oldest first,
  * and counts an attempt of each; returns how many.  The caller commits before

@@ -5,8 +5,11 @@
  *            as it is there; no snapshot and no lock on a row or table is held
  *            while the network is waited for; one retry at a time, and of a
  *            row one attempt a call.  What a cancel or crash leaves unsettled
- *            is due again when its lease ends.
- * Locks:     a session's advisory lock for the whole call.
+ *            is due again when its lease ends.  Nothing begins against rate
+ *            and circuit, nor after bank.bacen_retry_time, so that a call is
+ *            gone before the next minute's.
+ * Locks:     a session's advisory lock for the whole call; rows as
+ *            admission.c and claim.c say, until the commit of each step.
  * Memory:    claims on the stack; the pool of connections stays with the
  *            session, emptied when the call ends.
  * Raises:    F0000 without bank.bacen_url; 2D000 inside a transaction block;
@@ -20,6 +23,7 @@
 #include "storage/lock.h"
 #include "utils/timestamp.h"
 
+#include "admission.h"
 #include "bank.h"
 #include "claim.h"
 #include "fetch.h"
@@ -41,6 +45,7 @@ typedef struct Retry
 {
 	BankHttpPool *pool;
 	TimestampTz due;			/* rows due later are left to the next call */
+	TimestampTz end;			/* nothing more is begun after it */
 	int			left;			/* rows that may still be claimed */
 	int			under_way;
 	Attempt		attempts[PLACES];
@@ -62,6 +67,17 @@ settle(const BankClaim *claim, const BankBacenOutcome *outcome)
 {
 	bank_claim_settle(claim, outcome);
 	SPI_commit();
+}
+
+/* The gate comes first, as everywhere: nobody waits for it with a row locked. */
+static void
+settle_answered(const BankClaim *claim, const BankBacenOutcome *outcome)
+{
+	BankGateAnswers answers = {0};
+
+	bank_gate_count(&answers, outcome);
+	bank_admission_note(&answers);
+	settle(claim, outcome);
 }
 
 static void
@@ -91,7 +107,35 @@ begin_attempt(Retry *retry, const BankClaim *claim)
 	retry->under_way++;
 }
 
-/* Fills the free places with what is due; fewer rows than places end it. */
+/*
+ * Claims as many of the wanted rows as are due and may be sent.  Where nothing
+ * more is to come in this call, left becomes 0: no row is due, or the circuit
+ * is open and no probe of ours is under way.
+ */
+static int
+claim(Retry *retry, BankClaim *claims, int wanted)
+{
+	int			due = bank_claim_count_due(wanted, retry->due);
+	BankAdmission admission = {0};
+	int			count = 0;
+
+	if (due > 0)
+		admission = bank_admission_take(due);
+	if (admission.admitted > 0)
+		count = bank_claim_take(claims, admission.admitted, retry->due);
+	if (due == 0 || (admission.is_shut && retry->under_way == 0) ||
+		(count == 0 && admission.admitted > 0))
+		retry->left = 0;
+	else
+		retry->left -= count;
+	if (count > 0)
+		SPI_commit();
+	else
+		SPI_rollback();			/* what was admitted and not used */
+	return count;
+}
+
+/* Fills the free places with what is due. */
 static void
 claim_and_send(Retry *retry)
 {
@@ -101,9 +145,12 @@ claim_and_send(Retry *retry)
 
 	if (wanted == 0)
 		return;
-	count = bank_claim_take(claims, wanted, retry->due);
-	SPI_commit();
-	retry->left = count < wanted ? 0 : retry->left - count;
+	if (GetCurrentTimestamp() >= retry->end)
+	{
+		retry->left = 0;
+		return;
+	}
+	count = claim(retry, claims, wanted);
 	for (int i = 0; i < count; i++)
 		begin_attempt(retry, &claims[i]);
 }
@@ -120,7 +167,7 @@ settle_finished(Retry *retry)
 		BankBacenOutcome outcome;
 
 		bank_bacen_judge(&outcome, reply, attempt->claim.notification.transfer_id);
-		settle(&attempt->claim, &outcome);
+		settle_answered(&attempt->claim, &outcome);
 		attempt->is_sent = false;
 		retry->under_way--;
 	}
@@ -133,7 +180,7 @@ run(Retry *retry)
 	do
 	{
 		claim_and_send(retry);
-		if (retry->under_way > 0)
+		if (retry->under_way > 0 || retry->left > 0)
 			bank_fetch_wait(retry->pool);
 		settle_finished(retry);
 	} while (retry->under_way > 0 || retry->left > 0);
@@ -208,6 +255,7 @@ bank_notification_retry(PG_FUNCTION_ARGS)
 	require_bacen_url();
 	retry.pool = bank_fetch_pool(&pool, PLACES);
 	retry.due = GetCurrentTimestamp();
+	retry.end = TimestampTzPlusMilliseconds(retry.due, bank_bacen_retry_time);
 	run_alone(&retry);
 	PG_RETURN_VOID();
 }

@@ -19,4 +19,8 @@ GRANT SELECT, INSERT, UPDATE ON bank_search.balance, bank_search.consumer_offset
 GRANT USAGE ON SCHEMA bank_report TO bank_report;
 GRANT SELECT, INSERT, UPDATE ON bank_report.notification, bank_report.consumer_offset,
     bank_report.consumer_generation TO bank_report;
+GRANT SELECT, UPDATE ON bank_report.gate TO bank_report;
+GRANT SELECT ON bank_report.circuit TO bank_report;
+GRANT EXECUTE ON FUNCTION bank_report.admit(integer),
+    bank_report.note_answers(integer, integer, integer, integer) TO bank_report;
 GRANT EXECUTE ON PROCEDURE bank_report.retry(integer) TO bank_report;

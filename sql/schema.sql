@@ -212,6 +212,24 @@ COMMENT ON COLUMN bank_report.notification.requeued_after IS 'attempts when last
 COMMENT ON COLUMN bank_report.notification.next_attempt_at IS 'When a pending row is due, or when the lease of a sending row ends.';
 COMMENT ON COLUMN bank_report.notification.last_status IS 'HTTP status of the last answer; null when there was none.';
 
+CREATE TABLE bank_report.gate (
+    singleton    boolean PRIMARY KEY DEFAULT true CHECK (singleton),
+    tokens       double precision NOT NULL DEFAULT 0,
+    refilled_at  timestamptz NOT NULL DEFAULT pg_catalog.to_timestamp(0),
+    failures     integer NOT NULL DEFAULT 0,
+    openings     integer NOT NULL DEFAULT 0,
+    opened_until timestamptz,
+    probing      boolean NOT NULL DEFAULT false,
+    slowdowns    integer NOT NULL DEFAULT 0,
+    paused_until timestamptz
+) WITH (fillfactor = 10);
+INSERT INTO bank_report.gate DEFAULT VALUES;
+COMMENT ON TABLE bank_report.gate IS 'Rate and circuit towards BACEN, shared by all that send. One row, not dumped.';
+COMMENT ON COLUMN bank_report.gate.tokens IS 'Notifications that could begin at refilled_at; bank.bacen_rate fills it.';
+COMMENT ON COLUMN bank_report.gate.failures IS 'In a row: no answer, or 5xx. Five open the circuit.';
+COMMENT ON COLUMN bank_report.gate.opened_until IS 'Null: the circuit is closed. Once past, one notification is let through as a probe.';
+COMMENT ON COLUMN bank_report.gate.paused_until IS 'Nothing begins before: BACEN answered 429.';
+
 CREATE TABLE bank_report.consumer_offset (
     topic       text NOT NULL,
     partition   integer NOT NULL,

@@ -68,6 +68,30 @@ def test_outage_delays_no_transfer_and_loses_none(stack, pair):
         assert attempts(heard) == [str(n + 1) for n in range(len(heard))]
 
 
+def circuit(stack):
+    return stack.ledger.row('SELECT * FROM bank_report.circuit')['state']
+
+
+def test_circuit_is_shared(stack, pair):
+    """Open by first attempts, it keeps others from being made; the first one
+    after its pause is the probe."""
+    stack.bacen_answers(REFUSING)
+    for _ in range(10):
+        stack.notified(moved(stack, pair), 'pending')
+    assert circuit(stack) == 'open'
+    stack.ledger.rows("UPDATE bank_report.gate SET opened_until = now() + interval '9 s'")
+    kept = moved(stack, pair)
+    row = stack.notified(kept, 'pending')
+    assert (row['attempts'], row['first_attempt_at']) == (0, None)
+    assert row['next_attempt_at'] <= stack.ledger.row('SELECT now() AS now')['now']
+    assert stack.heard(kept) == []
+    stack.bacen_answers()
+    stack.ledger.rows('UPDATE bank_report.gate SET opened_until = now()')
+    assert stack.notified(moved(stack, pair), 'delivered')['attempts'] == 1
+    assert circuit(stack) == 'closed'
+    assert delivered_by_retry(stack, kept)['attempts'] == 1
+
+
 def test_retry_after_is_obeyed(stack, pair):
     stack.bacen_answers({'status': 429, 'headers': {'Retry-After': '3'}, 'times': 1})
     transfer = moved(stack, pair)
@@ -121,6 +145,7 @@ def test_two_retries_at_once_send_once(stack, pair):
         stack.notified(transfer, 'pending')
     told = {transfer: len(stack.heard(transfer)) for transfer in transfers}
     stack.bacen_answers({'delay_ms': 500, 'times': 0})
+    stack.ledger.rows('UPDATE bank_report.gate SET opened_until = NULL, failures = 0')
     stack.ledger.rows('UPDATE bank_report.notification SET next_attempt_at = now() '
                       "WHERE state = 'pending'")
     first, second = (stack.session(PGUSER='bank_report') for _ in range(2))

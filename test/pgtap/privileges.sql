@@ -60,6 +60,11 @@ SELECT set_eq(
     ('bank_report', 'SELECT', 'bank_report.consumer_generation'),
     ('bank_report', 'INSERT', 'bank_report.consumer_generation'),
     ('bank_report', 'UPDATE', 'bank_report.consumer_generation'),
+    ('bank_report', 'SELECT', 'bank_report.gate'),
+    ('bank_report', 'UPDATE', 'bank_report.gate'),
+    ('bank_report', 'SELECT', 'bank_report.circuit'),
+    ('bank_report', 'EXECUTE', 'bank_report.admit(integer)'),
+    ('bank_report', 'EXECUTE', 'bank_report.note_answers(integer,integer,integer,integer)'),
     ('bank_report', 'EXECUTE', 'bank_report.retry(integer)')$$,
     'every right is one that the list has');
 
@@ -100,7 +105,7 @@ SELECT is(
     (SELECT count(*) FROM pg_proc AS p JOIN ours ON ours.oid = p.pronamespace
      WHERE has_function_privilege(visitor.name, p.oid, 'EXECUTE')
        AND has_schema_privilege(visitor.name, p.pronamespace, 'USAGE')),
-    CASE visitor.name WHEN 'bank_publish' THEN 1 WHEN 'bank_report' THEN 1 ELSE 0 END::bigint,
+    CASE visitor.name WHEN 'bank_publish' THEN 1 WHEN 'bank_report' THEN 3 ELSE 0 END::bigint,
     format('%s may call what the list says', visitor.name))
 FROM visitor;
 SELECT is(

@@ -18,6 +18,8 @@ INSERT INTO writer VALUES
 ('bank.deposit', 'SELECT bank.deposit({a}, 1)'),
 ('bank.withdraw', 'SELECT bank.withdraw({a}, 1)'),
 ('bank_report.requeue', 'SELECT bank_report.requeue(''ee000000-0000-4000-8000-000000000004'')'),
+('bank_report.admit', 'SELECT bank_report.admit(1)'),
+('bank_report.note_answers', 'SELECT bank_report.note_answers(0, 1, 0, 0)'),
 ('bank_report.schedule', 'SELECT bank_report.schedule()'),
 ('bank_report.unschedule', 'SELECT bank_report.unschedule()'),
 ('bank_ledger.init', 'SELECT bank_ledger.init(''ledger'', ''elsewhere'')'),

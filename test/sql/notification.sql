@@ -3,6 +3,7 @@ CREATE FUNCTION pg_temp.id(number int) RETURNS uuid LANGUAGE sql
 AS $$ SELECT ('f0000000-0000-4000-8000-' || lpad(number::text, 12, '0'))::uuid $$;
 CREATE PROCEDURE pg_temp.notify(numbers int[]) LANGUAGE sql AS $$
     DELETE FROM bank_report.notification;
+    UPDATE bank_report.gate SET failures = 0, opened_until = NULL, paused_until = NULL;
     INSERT INTO bank_report.notification (transfer_id, customer_id, from_account, to_account,
         amount, currency, completed_at, state, next_attempt_at)
     SELECT pg_temp.id(n), gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 1050, 'BRL',
@@ -39,6 +40,9 @@ CALL bank_report.retry();
 SELECT last_status, next_attempt_at > now() + interval '59 minutes' AS obeyed,
        next_attempt_at < now() + interval '61 minutes' AS clamped
 FROM bank_report.notification;
+SELECT state, failures, paused_until > now() AS paused,
+       paused_until < now() + interval '61 seconds' AS clamped
+FROM bank_report.circuit;
 CALL pg_temp.notify(ARRAY[13]);
 \! curl -sS -X PUT "$BANK_BACEN_URL/_control/answers" -d '[{"path": "/notificacoes", "drop": true, "accept": true, "times": 1}]'
 CALL bank_report.retry();
