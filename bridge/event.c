@@ -91,6 +91,44 @@ put_word(Writer *writer, BridgeValue word)
 	PUT(writer, "\"");
 }
 
+/* A character that JSON does not take as it is. */
+static void
+put_escaped(Writer *writer, unsigned char c)
+{
+	static const char hex[] = "0123456789abcdef";
+	char		escape[] = {'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]};
+
+	if (c == '"' || c == '\\')
+	{
+		escape[1] = (char) c;
+		put(writer, escape, 2);
+	}
+	else
+		put(writer, escape, sizeof(escape));
+}
+
+/* A caller's own text, in the server's UTF-8; null where there is none. */
+static void
+put_text(Writer *writer, BridgeValue text)
+{
+	if (text.data == NULL)
+	{
+		PUT(writer, "null");
+		return;
+	}
+	PUT(writer, "\"");
+	for (size_t i = 0; i < text.length; i++)
+	{
+		unsigned char c = (unsigned char) text.data[i];
+
+		if (c < ' ' || c == '"' || c == '\\')
+			put_escaped(writer, c);
+		else
+			put(writer, &text.data[i], 1);
+	}
+	PUT(writer, "\"");
+}
+
 static void
 put_time(Writer *writer, const BridgeTime *time)
 {
@@ -279,6 +317,10 @@ put_posting(Writer *writer, const BridgeTransferRow *row, int32_t epoch)
 	put_integer(writer, row->from_balance);
 	PUT(writer, ",\"to_balance\":");
 	put_integer(writer, row->to_balance);
+	PUT(writer, ",\"reverses\":");
+	put_uuid(writer, &row->reverses);
+	PUT(writer, ",\"reference\":");
+	put_text(writer, row->reference);
 	PUT(writer, "}");
 }
 

@@ -16,8 +16,11 @@
 /* One row makes three events at most. */
 #define BRIDGE_EVENT_MAX 3
 
-/* The longest value: four uuids, eight numbers, and names, twice over. */
-#define BRIDGE_EVENT_VALUE_SIZE 1024
+/*
+ * The longest value: five uuids, eight numbers and names, twice over, and a
+ * reference of 140 characters, all of which need an escape.
+ */
+#define BRIDGE_EVENT_VALUE_SIZE 2048
 #define BRIDGE_EVENT_ID_SIZE 96
 
 typedef struct BridgeEvent

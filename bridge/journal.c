@@ -63,6 +63,8 @@ static const BridgeJournalColumn transfer_columns[] = {
 	{"from_held", TYPE_INT8, false, TRANSFER(from_held)},
 	{"to_held", TYPE_INT8, false, TRANSFER(to_held)},
 	{"completed_at", TYPE_TIMESTAMPTZ, false, TRANSFER(completed_at)},
+	{"reverses", TYPE_UUID, true, TRANSFER(reverses)},
+	{"reference", TYPE_TEXT, true, TRANSFER(reference)},
 };
 
 static const BridgeJournalColumn epoch_columns[] = {

@@ -72,6 +72,8 @@ typedef struct BridgeTransferRow
 	int64_t		from_held;
 	int64_t		to_held;
 	BridgeTime	completed_at;
+	BridgeUuid	reverses;		/* empty: none */
+	BridgeValue reference;		/* data is null: none */
 } BridgeTransferRow;
 
 typedef struct BridgeEpochRow

@@ -10,6 +10,7 @@
 
 #include <jansson.h>
 
+#include "contract.h"
 #include "text.h"
 
 typedef enum FieldKind
@@ -63,10 +64,6 @@ static const char *const transfer_kinds[] = {
 	"transfer", "deposit", "withdrawal", "hold_posted", "reversal", NULL
 };
 
-/* Deposits and withdrawals are between the bank and its customer. */
-static const char *const notified_kinds[] = {
-	"transfer", "hold_posted", "reversal", NULL
-};
 
 static bool
 is_one_of(const char *text, const char *const *words)
@@ -215,8 +212,23 @@ bridge_record_transfer(const void *value, size_t length,
 	return read_record(value, length, transfer_fields, transfer, problem);
 }
 
+/* The others are between the bank and its customer. */
+static const char *const notified_kinds[] = {
+	"transfer", "hold_posted", "reversal", NULL
+};
+
+static bool
+is_settlement(const char *account_id)
+{
+	return strncmp(account_id, BANK_SETTLEMENT_PREFIX,
+				   sizeof(BANK_SETTLEMENT_PREFIX) - 1) == 0;
+}
+
+/* The reversal of a deposit or withdrawal is with settlement, as that was. */
 bool
 bridge_record_is_notified(const BridgeTransfer *transfer)
 {
-	return is_one_of(transfer->kind, notified_kinds);
+	return is_one_of(transfer->kind, notified_kinds) &&
+		!is_settlement(transfer->from_account) &&
+		!is_settlement(transfer->to_account);
 }

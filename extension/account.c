@@ -21,6 +21,7 @@
 #include "account.h"
 #include "bank.h"
 #include "customer.h"
+#include "expiry.h"
 #include "money.h"
 #include "settlement.h"
 
@@ -34,6 +35,15 @@ bank_account_raise_not_found(const pg_uuid_t *id)
 			(errcode(BANK_ERRCODE_ACCOUNT_NOT_FOUND),
 			 errmsg("account not found"),
 			 errdetail("There is no account %s.", bank_uuid_text(id))));
+}
+
+void
+bank_account_raise_inactive(const pg_uuid_t *id)
+{
+	ereport(ERROR,
+			(errcode(BANK_ERRCODE_ACCOUNT_INACTIVE),
+			 errmsg("account inactive"),
+			 errdetail("Account %s is closed.", bank_uuid_text(id))));
 }
 
 /*
@@ -137,6 +147,7 @@ create_account(BankAccount *account, bool has_key)
 	{
 		require_not_closing(&customer);
 		bank_customer_make_known(&customer);
+		bank_ledger_begin(&ledger);
 		bank_ledger_create_account(&ledger, account);
 	}
 	bank_customer_close(&customer);
@@ -174,9 +185,30 @@ bank_create_account(PG_FUNCTION_ARGS)
 							create_account_body);
 }
 
+/*
+ * What live holds reserve: those that are due no longer count, although
+ * nobody has journalled that yet.
+ */
+static int64
+live_held(BankLedger *ledger, const BankAccount *account)
+{
+	TimestampTz at = Max(GetCurrentTimestamp(), account->updated_at);
+	int64		held = account->held;
+	ListCell   *cell;
+
+	if (held == 0)
+		return 0;
+	foreach(cell, bank_ledger_find_visible_holds_from(ledger, &account->account_id))
+	{
+		if (bank_expiry_is_due(lfirst(cell), at))
+			held -= ((BankHold *) lfirst(cell))->amount;
+	}
+	return held;
+}
+
 /* Row type bank.ledger_balance_row. */
 static Datum
-ledger_balance_datum(const BankAccount *account, TupleDesc descriptor)
+ledger_balance_datum(const BankAccount *account, int64 held, TupleDesc descriptor)
 {
 	Datum		values[9];
 	bool		nulls[9] = {false};
@@ -187,8 +219,8 @@ ledger_balance_datum(const BankAccount *account, TupleDesc descriptor)
 	values[2] = CStringGetTextDatum(account->currency);
 	values[3] = CStringGetTextDatum(account->is_active ? "active" : "inactive");
 	values[4] = Int64GetDatum(account->balance);
-	values[5] = Int64GetDatum(account->held);
-	values[6] = Int64GetDatum(account->balance - account->held);
+	values[5] = Int64GetDatum(held);
+	values[6] = Int64GetDatum(account->balance - held);
 	values[7] = Int64GetDatum(account->version);
 	values[8] = TimestampTzGetDatum(account->updated_at);
 	return HeapTupleGetDatum(heap_form_tuple(descriptor, values, nulls));
@@ -201,6 +233,7 @@ bank_ledger_balance(PG_FUNCTION_ARGS)
 	BankLedger	ledger;
 	BankAccount account;
 	pg_uuid_t  *id;
+	int64		held;
 
 	bank_require_argument(PG_ARGISNULL(0), "account_id");
 	id = PG_GETARG_UUID_P(0);
@@ -208,6 +241,7 @@ bank_ledger_balance(PG_FUNCTION_ARGS)
 	if (!bank_ledger_find_visible_account(&ledger, id, &account) ||
 		account.is_settlement)
 		bank_account_raise_not_found(id);
+	held = live_held(&ledger, &account);
 	bank_ledger_close(&ledger);
-	return ledger_balance_datum(&account, bank_result_descriptor(fcinfo));
+	return ledger_balance_datum(&account, held, bank_result_descriptor(fcinfo));
 }

@@ -8,6 +8,7 @@
 
 #include <limits.h>
 
+#include "pgtime.h"
 #include "utils/guc.h"
 
 #include "bank.h"
@@ -25,6 +26,10 @@ char	   *bank_redis_url;
 int			bank_redis_timeout;
 char	   *bank_search_dsn;
 int			bank_search_timeout;
+struct pg_tz *bank_time_zone;
+int			bank_max_clock_lead;
+
+static char *time_zone_name;
 
 /* Addresses may carry passwords, so only superusers may read them. */
 static void
@@ -42,6 +47,35 @@ define_timeout(const char *name, const char *description, int *variable,
 	DefineCustomIntVariable(name, description, NULL, variable, default_ms,
 							1, 60 * 1000, PGC_SIGHUP, GUC_UNIT_MS,
 							NULL, NULL, NULL);
+}
+
+static bool
+check_time_zone(char **name, void **extra, GucSource source)
+{
+	if (pg_tzset(*name) != NULL)
+		return true;
+	GUC_check_errdetail("Time zone \"%s\" is not known.", *name);
+	return false;
+}
+
+static void
+assign_time_zone(const char *name, void *extra)
+{
+	bank_time_zone = pg_tzset(name);
+}
+
+static void
+define_ledger_settings(void)
+{
+	DefineCustomStringVariable("bank.time_zone",
+							   "Time zone whose days daily limits count.",
+							   NULL, &time_zone_name, "America/Sao_Paulo",
+							   PGC_SIGHUP, 0, check_time_zone, assign_time_zone,
+							   NULL);
+	DefineCustomIntVariable("bank.max_clock_lead",
+							"How far an account's last date may be ahead of the clock.",
+							NULL, &bank_max_clock_lead, 10, 0, 24 * 60 * 60,
+							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
 }
 
 void		_PG_init(void);
@@ -86,5 +120,6 @@ _PG_init(void)
 	define_timeout("bank.search_timeout",
 				   "Longest time one query to the search database may take.",
 				   &bank_search_timeout, 2000);
+	define_ledger_settings();
 	MarkGUCPrefixReserved("bank");
 }

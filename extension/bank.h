@@ -26,6 +26,8 @@ extern char *bank_redis_url;
 extern int	bank_redis_timeout;
 extern char *bank_search_dsn;
 extern int	bank_search_timeout;
+extern struct pg_tz *bank_time_zone;
+extern int	bank_max_clock_lead;
 
 /* SQL for a timestamptz as RFC 3339 text in UTC, six decimals and Z. */
 #define BANK_SQL_TIME(column) \

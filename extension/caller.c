@@ -21,6 +21,7 @@
 
 #include "bank.h"
 #include "relation.h"
+#include "row.h"
 
 enum
 {
@@ -44,7 +45,7 @@ site_is_ledger(BankOpenMode mode)
 
 	bank_relation_open(&site, &site_shape, mode);
 	if (bank_relation_find(&site, NULL, 0, &row))
-		is_ledger = strcmp(bank_row_text(&row, SITE_ROLE), "ledger") == 0;
+		is_ledger = bank_row_text_is(&row, SITE_ROLE, "ledger");
 	bank_relation_close(&site);
 	return is_ledger;
 }

@@ -21,6 +21,7 @@
 
 #include "bank.h"
 #include "customer.h"
+#include "row.h"
 
 enum
 {
@@ -96,7 +97,7 @@ bank_customer_open(BankCustomer *customer, const pg_uuid_t *id, BankOpenMode mod
 	customer->is_known = bank_relation_find(&customer->table, &key, 1,
 											&customer->row);
 	customer->is_closing = customer->is_known &&
-		strcmp(bank_row_text(&customer->row, CUSTOMER_STATUS), "closing") == 0;
+		bank_row_text_is(&customer->row, CUSTOMER_STATUS, "closing");
 }
 
 void

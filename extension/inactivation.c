@@ -22,6 +22,7 @@
 #include "account.h"
 #include "bank.h"
 #include "customer.h"
+#include "expiry.h"
 
 PG_FUNCTION_INFO_V1(bank_inactivate_customer);
 PG_FUNCTION_INFO_V1(bank_inactivate_account);
@@ -61,15 +62,39 @@ try_lock_account(BankLedger *ledger, BankAccount *account)
 	}
 }
 
-static bool
-is_empty(const BankAccount *account)
+static void
+describe_money(const BankAccount *account, StringInfo detail)
 {
-	return account->balance == 0 && account->held == 0;
+	if (account->balance != 0 || account->held != 0)
+		appendStringInfo(detail,
+						 "%sAccount %s has balance " INT64_FORMAT " and held " INT64_FORMAT " %s.",
+						 detail->len > 0 ? "\n" : "",
+						 bank_uuid_text(&account->account_id),
+						 account->balance, account->held, account->currency);
 }
 
-/* Names every account that holds money, so that one answer is enough. */
+/* Money that is held for an account is still to come. */
 static void
-require_all_empty(List *accounts)
+describe_holds(BankLedger *ledger, const BankAccount *account, StringInfo detail)
+{
+	TimestampTz at = bank_ledger_entry_date(ledger, account);
+	ListCell   *cell;
+
+	foreach(cell, bank_ledger_find_holds_to(ledger, &account->account_id))
+	{
+		const BankHold *hold = lfirst(cell);
+
+		if (!bank_expiry_is_due(hold, at))
+			appendStringInfo(detail, "%sHold %s is to pay " INT64_FORMAT " %s to account %s.",
+							 detail->len > 0 ? "\n" : "",
+							 bank_uuid_text(&hold->hold_id), hold->amount,
+							 hold->currency, bank_uuid_text(&account->account_id));
+	}
+}
+
+/* Names everything that holds money, so that one answer is enough. */
+static void
+require_all_empty(BankLedger *ledger, List *accounts)
 {
 	StringInfoData detail;
 	ListCell   *cell;
@@ -77,21 +102,29 @@ require_all_empty(List *accounts)
 	initStringInfo(&detail);
 	foreach(cell, accounts)
 	{
-		const BankAccount *account = lfirst(cell);
-
-		if (!is_empty(account))
-			appendStringInfo(&detail,
-							 "%sAccount %s has balance " INT64_FORMAT " and held " INT64_FORMAT " %s.",
-							 detail.len > 0 ? "\n" : "",
-							 bank_uuid_text(&account->account_id),
-							 account->balance, account->held, account->currency);
+		describe_money(lfirst(cell), &detail);
+		describe_holds(ledger, lfirst(cell), &detail);
 	}
 	if (detail.len > 0)
 		ereport(ERROR,
 				(errcode(BANK_ERRCODE_ACCOUNT_NOT_EMPTY),
 				 errmsg("account not empty"),
 				 errdetail("%s", detail.data),
-				 errhint("Move the money out first; amounts are in minor units.")));
+				 errhint("Move the money out first, and void the holds; amounts are in minor units.")));
+}
+
+static List *
+active_ones(List *accounts)
+{
+	List	   *active = NIL;
+	ListCell   *cell;
+
+	foreach(cell, accounts)
+	{
+		if (((BankAccount *) lfirst(cell))->is_active)
+			active = lappend(active, lfirst(cell));
+	}
+	return active;
 }
 
 /* Locks all that are active, and only then looks at what they hold. */
@@ -100,17 +133,18 @@ close_accounts(BankLedger *ledger, List *accounts)
 {
 	ListCell   *cell;
 
+	foreach(cell, active_ones(accounts))
+		try_lock_account(ledger, lfirst(cell));
+	accounts = active_ones(accounts);
+	if (accounts == NIL)
+		return;
+	bank_ledger_begin(ledger);
 	foreach(cell, accounts)
-	{
-		if (((BankAccount *) lfirst(cell))->is_active)
-			try_lock_account(ledger, lfirst(cell));
-	}
-	require_all_empty(accounts);
+		bank_expiry_end_due(ledger, lfirst(cell));
+	require_all_empty(ledger, accounts);
 	foreach(cell, accounts)
-	{
-		if (((BankAccount *) lfirst(cell))->is_active)
-			bank_ledger_close_account(ledger, lfirst(cell));
-	}
+		bank_ledger_close_account(ledger, lfirst(cell));
+	bank_ledger_write(ledger);
 }
 
 static List *

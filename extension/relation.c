@@ -17,8 +17,9 @@
  *
  * Memory: BankRow points into the current memory context.
  *
- * Raises: 42P01, 42703, 42704, 42804, 42809, 23502, 0A000 for a table of another
- * shape; 40001; LG009 for a locked table when opened without waiting.
+ * Raises: LG008 for a key taken at the same moment; 42P01, 42703, 42704,
+ * 42804, 42809, 23502, 0A000 for a table of another shape; 40001; LG009 for a
+ * locked table when opened without waiting.
  */
 #include "postgres.h"
 
@@ -334,18 +335,21 @@ require_visible(const BankRelation *table, TupleTableSlot *slot)
 }
 
 static RegProcedure
-equality_of(Oid type)
+comparison_of(Oid type, StrategyNumber strategy)
 {
-	switch (type)
-	{
-		case UUIDOID:
-			return F_UUID_EQ;
-		case INT8OID:
-			return F_INT8EQ;
-		case INT4OID:
-			return F_INT4EQ;
-	}
-	elog(ERROR, "no key of type %u is known", type);
+	if (strategy == BTEqualStrategyNumber)
+		switch (type)
+		{
+			case UUIDOID:
+				return F_UUID_EQ;
+			case INT8OID:
+				return F_INT8EQ;
+			case INT4OID:
+				return F_INT4EQ;
+		}
+	if (strategy == BTLessEqualStrategyNumber && type == TIMESTAMPTZOID)
+		return F_TIMESTAMPTZ_LE;
+	elog(ERROR, "no comparison %d of type %u is known", strategy, type);
 	pg_unreachable();
 }
 
@@ -353,7 +357,8 @@ static void
 init_key(const BankRelation *table, int column, Datum value, ScanKey key)
 {
 	ScanKeyInit(key, table->attributes[column], BTEqualStrategyNumber,
-				equality_of(table->shape->columns[column].type), value);
+				comparison_of(table->shape->columns[column].type,
+							  BTEqualStrategyNumber), value);
 }
 
 /*
@@ -413,6 +418,20 @@ bank_relation_find(BankRelation *table, const Datum *key, int nkeys, BankRow *ro
 	return found;
 }
 
+/*
+ * Finds the only row of a table as it is committed now, also where the
+ * transaction's own snapshot does not see it so.
+ */
+bool
+bank_relation_find_latest(BankRelation *table, BankRow *row)
+{
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	bool		found = find_row(table, NULL, 0, snapshot, false, row);
+
+	UnregisterSnapshot(snapshot);
+	return found;
+}
+
 /* Finds the row of a key as the running query sees it. */
 bool
 bank_relation_find_visible(BankRelation *table, const Datum *key, int nkeys,
@@ -421,9 +440,19 @@ bank_relation_find_visible(BankRelation *table, const Datum *key, int nkeys,
 	return find_row(table, key, nkeys, GetActiveSnapshot(), false, row);
 }
 
-/* An index that serves equality on one column, or none. */
+static bool
+begins_with(Relation index, AttrNumber attribute)
+{
+	return index->rd_index->indisvalid && index->rd_rel->relam == BTREE_AM_OID &&
+		index->rd_index->indkey.values[0] == attribute;
+}
+
+/*
+ * The table's index of that name.  Without it every row would be read at each
+ * call, which is an error sooner than an outage.
+ */
 static Oid
-index_on(const BankRelation *table, int column)
+index_named(const BankRelation *table, const char *name, int column)
 {
 	List	   *indexes = RelationGetIndexList(table->relation);
 	Oid			found = InvalidOid;
@@ -432,41 +461,56 @@ index_on(const BankRelation *table, int column)
 	foreach(cell, indexes)
 	{
 		Relation	index = index_open(lfirst_oid(cell), AccessShareLock);
-		Form_pg_index form = index->rd_index;
 
-		if (!OidIsValid(found) && form->indisvalid && index->rd_rel->relam == BTREE_AM_OID &&
-			form->indkey.values[0] == table->attributes[column] &&
-			RelationGetIndexPredicate(index) == NIL)
+		if (strcmp(RelationGetRelationName(index), name) == 0 &&
+			begins_with(index, table->attributes[column]))
 			found = lfirst_oid(cell);
 		index_close(index, AccessShareLock);
 	}
 	list_free(indexes);
+	if (!OidIsValid(found))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("table \"%s.%s\" has no index \"%s\"",
+						BANK_LEDGER_SCHEMA, table->shape->table, name),
+				 errhint("Restore the index as the extension's script made it.")));
 	return found;
 }
 
-/* Calls back with every row, committed by now, whose column has the value. */
-void
-bank_relation_scan(BankRelation *table, int column, Datum value,
-				   BankRowCallback callback, void *context)
+static void
+call_back_with_rows(BankRelation *table, const BankScan *scan, SysScanDesc rows)
 {
-	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	Oid			index = index_on(table, column);
-	ScanKeyData key;
-	SysScanDesc scan;
+	BankRow		row;
 
-	init_key(table, column, value, &key);
-	scan = systable_beginscan(table->relation, index, OidIsValid(index),
-							  snapshot, 1, &key);
-	while (HeapTupleIsValid(systable_getnext(scan)))
+	while (HeapTupleIsValid(systable_getnext(rows)))
 	{
-		BankRow		row;
-
 		CHECK_FOR_INTERRUPTS();
-		require_visible(table, scan->slot);
-		copy_row(table, scan->slot, &row);
-		callback(&row, context);
+		if (!scan->as_visible)
+			require_visible(table, rows->slot);
+		copy_row(table, rows->slot, &row);
+		if (!scan->callback(&row, scan->context))
+			return;
 	}
-	systable_endscan(scan);
+}
+
+/* Calls back with the rows of a scan until the callback has enough. */
+void
+bank_relation_scan(BankRelation *table, const BankScan *scan)
+{
+	Snapshot	snapshot = RegisterSnapshot(scan->as_visible ? GetActiveSnapshot() :
+											GetLatestSnapshot());
+	Oid			index = index_named(table, scan->index, scan->column);
+	StrategyNumber strategy = scan->strategy == InvalidStrategy ?
+	BTEqualStrategyNumber : scan->strategy;
+	ScanKeyData key;
+	SysScanDesc rows;
+
+	ScanKeyInit(&key, table->attributes[scan->column], strategy,
+				comparison_of(table->shape->columns[scan->column].type, strategy),
+				scan->value);
+	rows = systable_beginscan(table->relation, index, true, snapshot, 1, &key);
+	call_back_with_rows(table, scan, rows);
+	systable_endscan(rows);
 	UnregisterSnapshot(snapshot);
 }
 
@@ -563,23 +607,14 @@ insert_index_tuples(BankRelation *table, TupleTableSlot *slot)
 	ResetPerTupleExprContext(table->estate);
 }
 
-/* Inserts one row, given in the order of the shape's columns. */
-void
-bank_relation_insert(BankRelation *table, const Datum *values, const bool *nulls)
-{
-	bank_relation_insert_many(table, (Datum *const *) &values,
-							  (bool *const *) &nulls, 1);
-}
-
 /*
- * Inserts rows and then their index entries, in the order given: the caller's
- * is that of the key, so that index pages are visited in turn and two callers
- * cannot wait for each other.  The tuple descriptor is a copy without a
- * reference count, which would be raised and lowered for every slot.
+ * Inserts rows in the order given, and their index entries in key_order (null:
+ * the same).  The tuple descriptor is a copy without a reference count, which
+ * would be raised and lowered for every slot.
  */
-void
-bank_relation_insert_many(BankRelation *table, Datum *const *values,
-						  bool *const *nulls, int nrows)
+static void
+insert_rows(BankRelation *table, Datum *const *values, bool *const *nulls,
+			const int *key_order, int nrows)
 {
 	TupleDesc	descriptor = CreateTupleDescCopy(RelationGetDescr(table->relation));
 	TupleTableSlot **slots = palloc(nrows * sizeof(TupleTableSlot *));
@@ -593,12 +628,72 @@ bank_relation_insert_many(BankRelation *table, Datum *const *values,
 	table_multi_insert(table->relation, slots, nrows, GetCurrentCommandId(true),
 					   0, NULL);
 	for (int i = 0; i < nrows; i++)
-	{
-		insert_index_tuples(table, slots[i]);
+		insert_index_tuples(table, slots[key_order == NULL ? i : key_order[i]]);
+	for (int i = 0; i < nrows; i++)
 		ExecDropSingleTupleTableSlot(slots[i]);
-	}
 	pfree(slots);
 	FreeTupleDesc(descriptor);
+}
+
+/* Inserts one row, given in the order of the shape's columns. */
+void
+bank_relation_insert(BankRelation *table, const Datum *values, const bool *nulls)
+{
+	insert_rows(table, (Datum *const *) &values, (bool *const *) &nulls, NULL, 1);
+}
+
+static bool
+is_refused_by_key(const BankRelation *table, const ErrorData *error)
+{
+	const char *key = get_rel_name(primary_key_of(table));
+
+	return error->constraint_name != NULL && key != NULL &&
+		strcmp(error->constraint_name, key) == 0;
+}
+
+/*
+ * Two sessions used one key at the same moment for different accounts, so
+ * that no row lock made one of them wait: the index decided.
+ */
+static void
+raise_key_reused(const pg_uuid_t *only_key)
+{
+	ereport(ERROR,
+			(errcode(BANK_ERRCODE_KEY_REUSED),
+			 errmsg("key reused with other arguments"),
+			 only_key != NULL ?
+			 errdetail("Key %s was used at the same moment by another call.",
+					   bank_uuid_text(only_key)) :
+			 errdetail("A key was used at the same moment by another call."),
+			 errhint("Use a new key for another operation.")));
+}
+
+/*
+ * Inserts rows whose first column is a key of the caller's.  Rows are written
+ * in the order given, index entries in that of the keys, so that two calls
+ * cannot wait for each other.  Raises LG008 where the primary key refuses one.
+ */
+void
+bank_relation_insert_keyed(BankRelation *table, Datum *const *values,
+						   bool *const *nulls, const int *key_order, int nrows)
+{
+	MemoryContext context = CurrentMemoryContext;
+
+	PG_TRY();
+	{
+		insert_rows(table, values, nulls, key_order, nrows);
+	}
+	PG_CATCH();
+	{
+		if (geterrcode() != ERRCODE_UNIQUE_VIOLATION)
+			PG_RE_THROW();
+		MemoryContextSwitchTo(context);
+		if (!is_refused_by_key(table, CopyErrorData()))
+			PG_RE_THROW();
+		FlushErrorState();
+		raise_key_reused(nrows == 1 ? DatumGetUUIDP(values[0][0]) : NULL);
+	}
+	PG_END_TRY();
 }
 
 /*
@@ -633,18 +728,4 @@ bank_relation_update(BankRelation *table, BankRow *row)
 		ResetPerTupleExprContext(table->estate);
 	}
 	ExecClearTuple(table->slot);
-}
-
-/* A text column as a C string, in the caller's memory context. */
-const char *
-bank_row_text(const BankRow *row, int column)
-{
-	return TextDatumGetCString(row->values[column]);
-}
-
-/* The name of the primary key's index. */
-const char *
-bank_relation_key_name(const BankRelation *table)
-{
-	return get_rel_name(primary_key_of(table));
 }

@@ -5,13 +5,14 @@
 #define BANK_RELATION_H
 
 #include "access/htup.h"
+#include "access/stratnum.h"
 #include "catalog/pg_type_d.h"
 #include "nodes/execnodes.h"
 #include "nodes/lockoptions.h"
 #include "utils/relcache.h"
 
 /* No table of ours has more columns that the code knows. */
-#define BANK_COLUMNS_MAX 16
+#define BANK_COLUMNS_MAX 24
 
 /* A column the code knows: its name, and what the code assumes of it. */
 typedef struct BankColumn
@@ -64,8 +65,20 @@ typedef enum BankLockResult
 	BANK_LOCK_GONE				/* the row was deleted meanwhile */
 } BankLockResult;
 
-/* Called with each row of a scan. */
-typedef void (*BankRowCallback) (const BankRow *row, void *context);
+/* Called with each row of a scan; false: that was enough. */
+typedef bool (*BankRowCallback) (const BankRow *row, void *context);
+
+/* Which rows of a table to call back with, in the order of an index. */
+typedef struct BankScan
+{
+	const char *index;			/* its first column is the one compared */
+	int			column;
+	StrategyNumber strategy;	/* unset: equality */
+	Datum		value;
+	bool		as_visible;		/* to the running query, else as committed now */
+	BankRowCallback callback;
+	void	   *context;
+} BankScan;
 
 extern void bank_relation_open(BankRelation *table, const BankShape *shape,
 							   BankOpenMode mode);
@@ -74,16 +87,15 @@ extern bool bank_relation_find(BankRelation *table, const Datum *key, int nkeys,
 							   BankRow *row);
 extern bool bank_relation_find_visible(BankRelation *table, const Datum *key,
 									   int nkeys, BankRow *row);
-extern void bank_relation_scan(BankRelation *table, int column, Datum value,
-							   BankRowCallback callback, void *context);
+extern bool bank_relation_find_latest(BankRelation *table, BankRow *row);
+extern void bank_relation_scan(BankRelation *table, const BankScan *scan);
 extern BankLockResult bank_relation_lock(BankRelation *table, BankRow *row,
 										 LockWaitPolicy policy);
 extern void bank_relation_insert(BankRelation *table, const Datum *values,
 								 const bool *nulls);
-extern void bank_relation_insert_many(BankRelation *table, Datum *const *values,
-									  bool *const *nulls, int nrows);
+extern void bank_relation_insert_keyed(BankRelation *table, Datum *const *values,
+									   bool *const *nulls, const int *key_order,
+									   int nrows);
 extern void bank_relation_update(BankRelation *table, BankRow *row);
-extern const char *bank_relation_key_name(const BankRelation *table);
-extern const char *bank_row_text(const BankRow *row, int column);
 
 #endif

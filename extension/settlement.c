@@ -17,6 +17,7 @@
 #include "storage/lock.h"
 
 #include "bank.h"
+#include "clock_lead.h"
 #include "ledger.h"
 #include "settlement.h"
 
@@ -114,19 +115,25 @@ lock_settlement(BankLedger *ledger, const char *currency, int number,
 }
 
 /*
- * Locks a settlement account of the currency that has room for the change,
- * and waits when all are taken.  Raises 22003 when none has room.
+ * Locks a settlement account of the currency that has room for the change and
+ * whose dates the clock has reached, and waits when all are taken.  Where none
+ * has room 22003 is raised; where all are ahead of the clock it locks one of
+ * them, for the caller to judge.  The caller has begun and appended nothing.
  */
 void
 bank_settlement_lock(BankLedger *ledger, const char *currency, int64 change,
 					 BankAccount *account)
 {
 	for (int i = 0; i < 2 * SETTLEMENT_ACCOUNTS; i++)
-		if (lock_settlement(ledger, currency,
-							(MyProcPid + i) % SETTLEMENT_ACCOUNTS,
-							i < SETTLEMENT_ACCOUNTS, account) &&
-			has_room(account, change))
+	{
+		bool		is_first_round = i < SETTLEMENT_ACCOUNTS;
+
+		if (lock_settlement(ledger, currency, (MyProcPid + i) % SETTLEMENT_ACCOUNTS,
+							is_first_round, account) &&
+			has_room(account, change) &&
+			!(is_first_round && bank_clock_lead_is_too_far(ledger, account)))
 			return;
+	}
 	ereport(ERROR,
 			(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 			 errmsg("settlement of %s is out of range", currency),

@@ -13,8 +13,8 @@
  * Locks: customers' accounts in the order of their ids, waiting; then one
  * settlement account (settlement.c).
  *
- * Raises: LG001, LG004 to LG008, LG019; 22004, 22023, 22003; 40001 as
- * relation.c says.
+ * Raises: LG001, LG004 to LG008, LG012, LG019, LG020; 22004, 22023, 22003; 40001
+ * as relation.c says.
  */
 #include "postgres.h"
 
@@ -22,164 +22,28 @@
 
 #include "account.h"
 #include "bank.h"
+#include "expiry.h"
 #include "ledger.h"
+#include "posting.h"
 #include "settlement.h"
 
 PG_FUNCTION_INFO_V1(bank_transfer);
 PG_FUNCTION_INFO_V1(bank_deposit);
 PG_FUNCTION_INFO_V1(bank_withdraw);
 
+/* Ends what is due, judges and posts between accounts that are locked. */
 static void
-require_amount(int64 amount)
+post(BankLedger *ledger, BankTransfer *transfer, BankAccount *from, BankAccount *to)
 {
-	if (amount <= 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("amount must be greater than zero"),
-				 errdetail("The amount is " INT64_FORMAT ".", amount)));
-	if (amount > BANK_AMOUNT_MAX)
-		ereport(ERROR,
-				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-				 errmsg("amount is out of range"),
-				 errdetail("The amount is " INT64_FORMAT ", the largest allowed " INT64_FORMAT ".",
-						   amount, BANK_AMOUNT_MAX)));
-}
+	int			refusal;
 
-static void
-require_two_accounts(const pg_uuid_t *from, const pg_uuid_t *to)
-{
-	if (bank_uuid_compare(from, to) == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("cannot transfer from an account to itself"),
-				 errdetail("Both accounts are %s.", bank_uuid_text(from))));
-}
-
-static void
-require_same_holder(const BankAccount *from, const BankAccount *to)
-{
-	if (bank_uuid_compare(&from->customer_id, &to->customer_id) != 0)
-		ereport(ERROR,
-				(errcode(BANK_ERRCODE_DIFFERENT_HOLDERS),
-				 errmsg("different holders"),
-				 errdetail("Accounts %s and %s belong to different customers.",
-						   bank_uuid_text(&from->account_id),
-						   bank_uuid_text(&to->account_id))));
-}
-
-static void
-require_active(const BankAccount *account)
-{
-	if (!account->is_active)
-		ereport(ERROR,
-				(errcode(BANK_ERRCODE_ACCOUNT_INACTIVE),
-				 errmsg("account inactive"),
-				 errdetail("Account %s is closed.",
-						   bank_uuid_text(&account->account_id))));
-}
-
-static void
-require_same_currency(const BankAccount *from, const BankAccount *to)
-{
-	if (strcmp(from->currency, to->currency) != 0)
-		ereport(ERROR,
-				(errcode(BANK_ERRCODE_CURRENCY_MISMATCH),
-				 errmsg("currency mismatch"),
-				 errdetail("Account %s is in %s, account %s in %s.",
-						   bank_uuid_text(&from->account_id), from->currency,
-						   bank_uuid_text(&to->account_id), to->currency)));
-}
-
-static void
-require_funds(const BankAccount *from, int64 amount)
-{
-	int64		available = from->balance - from->held;
-
-	if (available < amount)
-		ereport(ERROR,
-				(errcode(BANK_ERRCODE_INSUFFICIENT_FUNDS),
-				 errmsg("insufficient funds"),
-				 errdetail("Account %s has " INT64_FORMAT " available, " INT64_FORMAT " is needed.",
-						   bank_uuid_text(&from->account_id), available, amount)));
-}
-
-/* Only what comes in can take a customer's account past its bound. */
-static void
-require_room(const BankAccount *to, int64 amount)
-{
-	if (to->balance > BANK_AMOUNT_MAX - amount)
-		ereport(ERROR,
-				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-				 errmsg("balance would be out of range"),
-				 errdetail("Account %s has " INT64_FORMAT ", and no balance may exceed " INT64_FORMAT ".",
-						   bank_uuid_text(&to->account_id), to->balance,
-						   BANK_AMOUNT_MAX)));
-}
-
-static void
-lock_customer_account(BankLedger *ledger, BankAccount *account)
-{
-	pg_uuid_t	id = account->account_id;
-
-	if (bank_ledger_lock_account(ledger, account, LockWaitBlock) != BANK_LOCK_TAKEN)
-		bank_account_raise_not_found(&id);
-}
-
-static void
-lock_pair(BankLedger *ledger, BankAccount *a, BankAccount *b)
-{
-	bool		a_first = bank_uuid_compare(&a->account_id, &b->account_id) < 0;
-
-	lock_customer_account(ledger, a_first ? a : b);
-	lock_customer_account(ledger, a_first ? b : a);
-}
-
-/*
- * The side of a deposit or withdrawal that the caller did not choose is not
- * compared.
- */
-static bool
-is_replay_of(const BankTransfer *posted, const BankTransfer *asked)
-{
-	return posted->kind == asked->kind &&
-		posted->amount == asked->amount &&
-		(asked->kind == BANK_DEPOSIT ||
-		 bank_uuid_compare(&posted->from_account, &asked->from_account) == 0) &&
-		(asked->kind == BANK_WITHDRAWAL ||
-		 bank_uuid_compare(&posted->to_account, &asked->to_account) == 0);
-}
-
-/*
- * True when the key was used before for the same; asked becomes what was
- * posted then.  Raises LG008 when it was used for something else.
- */
-static bool
-find_replay(BankLedger *ledger, BankTransfer *asked)
-{
-	BankTransfer posted;
-
-	if (!bank_ledger_find_transfer(ledger, &asked->transfer_id, &posted))
-		return false;
-	if (!is_replay_of(&posted, asked))
-		ereport(ERROR,
-				(errcode(BANK_ERRCODE_KEY_REUSED),
-				 errmsg("key reused with other arguments"),
-				 errdetail("Key %s names another transfer.",
-						   bank_uuid_text(&asked->transfer_id)),
-				 errhint("Use a new key for another operation.")));
-	*asked = posted;
-	return true;
-}
-
-/* Posts between accounts that are locked and may pay and receive. */
-static void
-post(BankLedger *ledger, BankTransfer *transfer, BankAccount *from,
-	 BankAccount *to)
-{
-	BankAccount *accounts[] = {from, to};
-
-	bank_ledger_apply(transfer, from, to, bank_ledger_entry_date(from, to));
-	bank_ledger_write(ledger, &transfer, 1, accounts, lengthof(accounts));
+	bank_expiry_end_due(ledger, from);
+	bank_expiry_end_due(ledger, to);
+	refusal = bank_posting_judge(ledger, transfer, from, to);
+	if (refusal != 0)
+		bank_posting_raise(refusal, transfer, from, to);
+	bank_posting_append(ledger, transfer, from, to);
+	bank_ledger_write(ledger);
 }
 
 static void
@@ -193,17 +57,13 @@ post_transfer(BankLedger *ledger, BankTransfer *transfer, bool has_key)
 	transfer->customer_id = from.customer_id;
 	if (!has_key)
 		transfer->transfer_id = bank_uuid_generate(&from.customer_id);
-	else if (find_replay(ledger, transfer))
+	else if (bank_posting_find_replay(ledger, transfer))
 		return;
-	require_same_holder(&from, &to);
-	lock_pair(ledger, &from, &to);
-	if (has_key && find_replay(ledger, transfer))
+	bank_posting_require_same_holder(&from, &to);
+	bank_posting_lock_pair(ledger, &from, &to);
+	if (has_key && bank_posting_find_replay(ledger, transfer))
 		return;
-	require_active(&from);
-	require_active(&to);
-	require_same_currency(&from, &to);
-	require_funds(&from, transfer->amount);
-	require_room(&to, transfer->amount);
+	bank_ledger_begin(ledger);
 	post(ledger, transfer, &from, &to);
 }
 
@@ -219,12 +79,14 @@ begin_outside(BankLedger *ledger, BankTransfer *transfer, const pg_uuid_t *id,
 	transfer->customer_id = account->customer_id;
 	if (!has_key)
 		transfer->transfer_id = bank_uuid_generate(&account->customer_id);
-	else if (find_replay(ledger, transfer))
+	else if (bank_posting_find_replay(ledger, transfer))
 		return false;
-	lock_customer_account(ledger, account);
-	if (has_key && find_replay(ledger, transfer))
+	bank_posting_lock(ledger, account);
+	if (has_key && bank_posting_find_replay(ledger, transfer))
 		return false;
-	require_active(account);
+	if (!account->is_active)
+		bank_account_raise_inactive(id);
+	bank_ledger_begin(ledger);
 	return true;
 }
 
@@ -236,7 +98,6 @@ post_deposit(BankLedger *ledger, BankTransfer *transfer, bool has_key)
 
 	if (!begin_outside(ledger, transfer, &transfer->to_account, has_key, &to))
 		return;
-	require_room(&to, transfer->amount);
 	bank_settlement_lock(ledger, to.currency, -transfer->amount, &from);
 	post(ledger, transfer, &from, &to);
 }
@@ -249,7 +110,6 @@ post_withdrawal(BankLedger *ledger, BankTransfer *transfer, bool has_key)
 
 	if (!begin_outside(ledger, transfer, &transfer->from_account, has_key, &from))
 		return;
-	require_funds(&from, transfer->amount);
 	bank_settlement_lock(ledger, from.currency, transfer->amount, &to);
 	post(ledger, transfer, &from, &to);
 }
@@ -269,8 +129,9 @@ transfer_body(PG_FUNCTION_ARGS)
 	transfer.amount = PG_GETARG_INT64(2);
 	if (has_key)
 		transfer.transfer_id = *PG_GETARG_UUID_P(3);
-	require_amount(transfer.amount);
-	require_two_accounts(&transfer.from_account, &transfer.to_account);
+	transfer.reference = bank_posting_reference(fcinfo, 4);
+	bank_posting_require_amount(transfer.amount);
+	bank_posting_require_two_accounts(&transfer.from_account, &transfer.to_account);
 
 	bank_ledger_open(&ledger, BANK_OPEN_WRITE);
 	post_transfer(&ledger, &transfer, has_key);
@@ -279,7 +140,7 @@ transfer_body(PG_FUNCTION_ARGS)
 }
 
 /*
- * transfer(from_account, to_account, amount, transfer_id) returns
+ * transfer(from_account, to_account, amount, transfer_id, reference) returns
  * bank.transfer_row; a null transfer_id is made.
  */
 Datum
@@ -288,7 +149,7 @@ bank_transfer(PG_FUNCTION_ARGS)
 	return bank_call_writer(fcinfo, "bank.transfer", BANK_OPEN_READ, transfer_body);
 }
 
-/* What deposit and withdraw share: (account_id, amount, transfer_id). */
+/* What deposit and withdraw share: (account_id, amount, transfer_id, reference). */
 static Datum
 post_outside(FunctionCallInfo fcinfo, BankTransferKind kind,
 			 void (*post_kind) (BankLedger *, BankTransfer *, bool))
@@ -304,7 +165,8 @@ post_outside(FunctionCallInfo fcinfo, BankTransferKind kind,
 	transfer.amount = PG_GETARG_INT64(1);
 	if (has_key)
 		transfer.transfer_id = *PG_GETARG_UUID_P(2);
-	require_amount(transfer.amount);
+	transfer.reference = bank_posting_reference(fcinfo, 3);
+	bank_posting_require_amount(transfer.amount);
 
 	bank_ledger_open(&ledger, BANK_OPEN_WRITE);
 	post_kind(&ledger, &transfer, has_key);
@@ -324,14 +186,14 @@ withdraw_body(PG_FUNCTION_ARGS)
 	return post_outside(fcinfo, BANK_WITHDRAWAL, post_withdrawal);
 }
 
-/* deposit(account_id, amount, transfer_id) returns bank.transfer_row. */
+/* deposit(account_id, amount, transfer_id, reference) returns bank.transfer_row. */
 Datum
 bank_deposit(PG_FUNCTION_ARGS)
 {
 	return bank_call_writer(fcinfo, "bank.deposit", BANK_OPEN_READ, deposit_body);
 }
 
-/* withdraw(account_id, amount, transfer_id) returns bank.transfer_row. */
+/* withdraw(account_id, amount, transfer_id, reference) returns bank.transfer_row. */
 Datum
 bank_withdraw(PG_FUNCTION_ARGS)
 {

@@ -59,8 +59,17 @@ CREATE TABLE bank_ledger.account (
     opened_at   timestamptz NOT NULL,
     updated_at  timestamptz NOT NULL,
     closed_at   timestamptz,
+    last_transfer     uuid,
+    digest            bytea NOT NULL CHECK (pg_catalog.length(digest) = 32),
+    spent             bigint NOT NULL CHECK (spent >= 0),
+    spent_day         date NOT NULL,
+    daily_limit       bigint CHECK (daily_limit >= 0),
+    next_limit        bigint CHECK (next_limit >= 0),
+    next_limit_day    date,
+    clock_accepted_at timestamptz,
     CHECK ((kind = 'settlement') = (customer_id IS NULL)),
     CHECK ((status = 'inactive') = (closed_at IS NOT NULL)),
+    CHECK (next_limit IS NULL OR next_limit_day IS NOT NULL),
     CHECK (kind = 'settlement' OR balance >= held),
     CHECK (status = 'active' OR (balance = 0 AND held = 0))
 ) WITH (fillfactor = 50, vacuum_truncate = false);
@@ -72,6 +81,14 @@ COMMENT ON COLUMN bank_ledger.account.held IS 'Part of the balance that live hol
 COMMENT ON COLUMN bank_ledger.account.version IS 'Counts the journal rows of the account, from 1 (created), without gap.';
 COMMENT ON COLUMN bank_ledger.account.updated_at IS 'Date of the last journal row; later ones are never dated before it.';
 COMMENT ON COLUMN bank_ledger.account.closed_at IS 'Later than every entry of the account, by 1 microsecond at least.';
+COMMENT ON COLUMN bank_ledger.account.last_transfer IS 'The newest transfer of the account, where the chain of its entries begins; null: none.';
+COMMENT ON COLUMN bank_ledger.account.digest IS 'Chain digest of the newest journal row of the account.';
+COMMENT ON COLUMN bank_ledger.account.spent IS 'Gross debits dated on spent_day: transfers, withdrawals and holds less what holds gave back.';
+COMMENT ON COLUMN bank_ledger.account.spent_day IS 'Local day (bank.time_zone) that spent counts.';
+COMMENT ON COLUMN bank_ledger.account.daily_limit IS 'Most that spent may reach; null: no limit.';
+COMMENT ON COLUMN bank_ledger.account.next_limit IS 'The limit from next_limit_day on; null there: none.';
+COMMENT ON COLUMN bank_ledger.account.next_limit_day IS 'Local day on which next_limit takes the place of daily_limit; null: no change is waiting.';
+COMMENT ON COLUMN bank_ledger.account.clock_accepted_at IS 'A last date ahead of the clock that bank.accept_clock let pass; null: never.';
 
 -- ---------------------------------------------------------------------------
 -- bank_ledger: the journal (insert-only, published)
@@ -89,13 +106,30 @@ CREATE TABLE bank_ledger.account_event (
     balance     bigint NOT NULL,
     held        bigint NOT NULL,
     transfer_id uuid,
+    amount      bigint,
+    counterparty uuid,
+    due_at      timestamptz,
+    reference   text,
     occurred_at timestamptz NOT NULL,
     actor       text NOT NULL,
+    previous_transfer uuid,
+    digest      bytea NOT NULL,
+    period      integer NOT NULL,
     PRIMARY KEY (account_id, version)
 ) WITH (vacuum_truncate = false);
+CREATE INDEX account_event_period_idx ON bank_ledger.account_event USING brin (period)
+    WITH (autosummarize = on);
 COMMENT ON TABLE bank_ledger.account_event IS 'Journal: what happened to an account other than a transfer. Insert-only.';
 COMMENT ON COLUMN bank_ledger.account_event.balance IS 'After the event, minor units.';
-COMMENT ON COLUMN bank_ledger.account_event.actor IS 'Role that called the function.';
+COMMENT ON COLUMN bank_ledger.account_event.transfer_id IS 'Of a hold: the hold; else null.';
+COMMENT ON COLUMN bank_ledger.account_event.amount IS 'Of a hold: its amount; of limit_set: the daily limit, null where it is removed; minor units.';
+COMMENT ON COLUMN bank_ledger.account_event.counterparty IS 'Of a hold: the account it is to pay.';
+COMMENT ON COLUMN bank_ledger.account_event.due_at IS 'Of a hold: when it expires; of limit_set: when the limit begins to count.';
+COMMENT ON COLUMN bank_ledger.account_event.reference IS 'Of a hold: the caller''s own reference.';
+COMMENT ON COLUMN bank_ledger.account_event.actor IS 'Role that called the function, and the claim sub of a web client after a slash.';
+COMMENT ON COLUMN bank_ledger.account_event.previous_transfer IS 'Newest transfer of the account before the event; null: none.';
+COMMENT ON COLUMN bank_ledger.account_event.digest IS 'SHA-256 of the digest of the account''s journal row before this one, and of this row.';
+COMMENT ON COLUMN bank_ledger.account_event.period IS 'Number of the seal that covers the row.';
 
 CREATE TABLE bank_ledger.transfer (
     transfer_id  uuid PRIMARY KEY,
@@ -113,16 +147,94 @@ CREATE TABLE bank_ledger.transfer (
     from_held    bigint NOT NULL,
     to_held      bigint NOT NULL,
     completed_at timestamptz NOT NULL,
+    reverses     uuid,
+    reference    text CHECK (pg_catalog.length(reference) <= 140),
     actor        text NOT NULL,
-    CHECK (from_account <> to_account)
+    from_previous uuid,
+    to_previous  uuid,
+    from_digest  bytea NOT NULL,
+    to_digest    bytea NOT NULL,
+    period       integer NOT NULL,
+    CHECK (from_account <> to_account),
+    CHECK ((kind = 'reversal') = (reverses IS NOT NULL))
 );
-CREATE UNIQUE INDEX transfer_from_account_idx ON bank_ledger.transfer (from_account, from_version);
-CREATE UNIQUE INDEX transfer_to_account_idx ON bank_ledger.transfer (to_account, to_version);
+-- An account's entries are chained, each to the one before, so that a posting
+-- pays for no index by account. Every 64th version is a way into the chain.
+CREATE UNIQUE INDEX transfer_from_waypoint_idx ON bank_ledger.transfer (from_account, from_version)
+    WHERE from_version % 64 = 0;
+CREATE UNIQUE INDEX transfer_to_waypoint_idx ON bank_ledger.transfer (to_account, to_version)
+    WHERE to_version % 64 = 0;
+CREATE UNIQUE INDEX transfer_reverses_idx ON bank_ledger.transfer (reverses)
+    WHERE reverses IS NOT NULL;
+CREATE INDEX transfer_period_idx ON bank_ledger.transfer USING brin (period)
+    WITH (autosummarize = on);
 COMMENT ON TABLE bank_ledger.transfer IS 'Journal: one row moves amount from one account to another. Insert-only.';
 COMMENT ON COLUMN bank_ledger.transfer.transfer_id IS 'Idempotency key of the caller.';
 COMMENT ON COLUMN bank_ledger.transfer.amount IS 'Minor units of currency.';
 COMMENT ON COLUMN bank_ledger.transfer.from_balance IS 'Balance of from_account after the posting; so to_balance, from_held, to_held, from_version, to_version.';
 COMMENT ON COLUMN bank_ledger.transfer.completed_at IS 'Date of the entry, taken after the locks.';
+COMMENT ON COLUMN bank_ledger.transfer.reverses IS 'Of a reversal: the transfer it takes back.';
+COMMENT ON COLUMN bank_ledger.transfer.reference IS 'The caller''s own reference, at most 140 characters.';
+COMMENT ON COLUMN bank_ledger.transfer.actor IS 'Role that called the function, and the claim sub of a web client after a slash.';
+COMMENT ON COLUMN bank_ledger.transfer.from_previous IS 'Transfer of from_account before this one; null: this is its first. So to_previous.';
+COMMENT ON COLUMN bank_ledger.transfer.from_digest IS 'SHA-256 of the digest of the journal row of from_account before this one, and of this row. So to_digest.';
+COMMENT ON COLUMN bank_ledger.transfer.period IS 'Number of the seal that covers the row.';
+
+-- ---------------------------------------------------------------------------
+-- bank_ledger: holds, whose terms and ends are also in the journal
+-- ---------------------------------------------------------------------------
+
+CREATE TABLE bank_ledger.hold (
+    hold_id         uuid PRIMARY KEY,
+    customer_id     uuid NOT NULL,
+    from_account    uuid NOT NULL,
+    to_account      uuid NOT NULL,
+    amount          bigint NOT NULL CHECK (amount > 0),
+    currency        text NOT NULL,
+    expires_at      timestamptz NOT NULL,
+    reference       text CHECK (pg_catalog.length(reference) <= 140),
+    state           text NOT NULL CHECK (state IN ('pending', 'posted', 'voided', 'expired')),
+    posted_amount   bigint,
+    counted_day     date NOT NULL,
+    created_version bigint NOT NULL,
+    ended_version   bigint,
+    CHECK ((state = 'posted') = (posted_amount IS NOT NULL)),
+    CHECK ((state = 'pending') = (ended_version IS NULL))
+) WITH (fillfactor = 70, vacuum_truncate = false);
+CREATE INDEX hold_pending_from_idx ON bank_ledger.hold (from_account) WHERE state = 'pending';
+CREATE INDEX hold_pending_to_idx ON bank_ledger.hold (to_account) WHERE state = 'pending';
+CREATE INDEX hold_pending_due_idx ON bank_ledger.hold (expires_at) WHERE state = 'pending';
+COMMENT ON TABLE bank_ledger.hold IS 'Current state of every hold: money of from_account reserved for to_account; minor units.';
+COMMENT ON COLUMN bank_ledger.hold.state IS 'pending: held, unless expires_at has come. posted, voided, expired: final.';
+COMMENT ON COLUMN bank_ledger.hold.posted_amount IS 'What was moved by transfer hold_id; the rest was released.';
+COMMENT ON COLUMN bank_ledger.hold.counted_day IS 'Local day whose gross debits it counts towards; what it gives back is given back to that day alone.';
+COMMENT ON COLUMN bank_ledger.hold.created_version IS 'Version of from_account whose event created the hold; ended_version: whose event ended it.';
+
+-- ---------------------------------------------------------------------------
+-- bank_ledger: seals
+-- ---------------------------------------------------------------------------
+
+CREATE TABLE bank_ledger.sealing (
+    singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
+    period    integer NOT NULL CHECK (period >= 1),
+    barrier   xid8
+);
+COMMENT ON TABLE bank_ledger.sealing IS 'Which period journal rows are posted in. One row, made by bank_ledger.init().';
+COMMENT ON COLUMN bank_ledger.sealing.period IS 'Period now open; the one before may still have rows to come.';
+COMMENT ON COLUMN bank_ledger.sealing.barrier IS 'Once no older transaction runs, no row of an earlier period can come; null: not taken yet.';
+
+CREATE TABLE bank_ledger.seal (
+    number    integer PRIMARY KEY CHECK (number >= 1),
+    entries   bigint NOT NULL CHECK (entries >= 0),
+    root      bytea NOT NULL,
+    previous  bytea NOT NULL,
+    sealed_at timestamptz NOT NULL
+);
+COMMENT ON TABLE bank_ledger.seal IS 'Merkle roots of the journal, one a period; to be kept elsewhere too. Insert-only, published.';
+COMMENT ON COLUMN bank_ledger.seal.number IS 'The period whose rows it covers.';
+COMMENT ON COLUMN bank_ledger.seal.entries IS 'Journal rows it covers.';
+COMMENT ON COLUMN bank_ledger.seal.root IS 'Root of the tree whose leaves are the digests of those rows.';
+COMMENT ON COLUMN bank_ledger.seal.previous IS 'SHA-256 of previous and root of the seal before; 32 zero bytes for the first.';
 
 CREATE TABLE bank_ledger.heartbeat (
     beat_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -167,7 +279,8 @@ DO $$
 DECLARE
     journal text;
 BEGIN
-    FOREACH journal IN ARRAY ARRAY['account_event', 'transfer', 'epoch', 'operator_act'] LOOP
+    FOREACH journal IN ARRAY ARRAY['account_event', 'transfer', 'epoch', 'operator_act',
+                                 'seal'] LOOP
         EXECUTE pg_catalog.format(
             'CREATE TRIGGER insert_only BEFORE UPDATE OR DELETE OR TRUNCATE ON bank_ledger.%1$I '
             'FOR EACH STATEMENT EXECUTE FUNCTION bank_ledger.refuse_change(); '
@@ -286,7 +399,8 @@ DECLARE
 BEGIN
     FOREACH dumped IN ARRAY ARRAY[
         'bank_ledger.customer', 'bank_ledger.account', 'bank_ledger.account_event',
-        'bank_ledger.transfer', 'bank_ledger.epoch', 'bank_ledger.operator_act',
+        'bank_ledger.transfer', 'bank_ledger.hold', 'bank_ledger.epoch',
+        'bank_ledger.operator_act', 'bank_ledger.sealing', 'bank_ledger.seal',
         'bank_report.notification', 'bank_report.consumer_offset',
         'bank_report.consumer_generation',
         'bank_search.balance', 'bank_search.consumer_offset',

@@ -35,6 +35,8 @@ BEGIN
         RETURN;
     END IF;
 
+    INSERT INTO bank_ledger.sealing (period) VALUES (1) ON CONFLICT (singleton) DO NOTHING;
+
     -- The first 8 digits of a WAL file's name are the timeline being written.
     SELECT c.system_identifier INTO here_system FROM pg_control_system() AS c;
     here_timeline := ('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::integer;

@@ -20,17 +20,25 @@ def rfc3339(time):
 # The journal
 # ---------------------------------------------------------------------------
 
+def rows_of(session, query):
+    """The rows of a query, with digests as bytes that can be compared and copied."""
+    return [{name: bytes(value) if isinstance(value, memoryview) else value
+             for name, value in row.items()} for row in session.rows(query)]
+
+
 class Journal:
     """The tables of bank_ledger, all of one snapshot."""
 
     def __init__(self, session):
         session.rows('BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY')
         self.accounts = {row['account_id']: row
-                         for row in session.rows('SELECT * FROM bank_ledger.account')}
+                         for row in rows_of(session, 'SELECT * FROM bank_ledger.account')}
         self.closing = {row['customer_id'] for row in session.rows(
             "SELECT customer_id FROM bank_ledger.customer WHERE status = 'closing'")}
-        self.events = session.rows('SELECT xmin::text AS xid, * FROM bank_ledger.account_event')
-        self.transfers = session.rows('SELECT xmin::text AS xid, * FROM bank_ledger.transfer')
+        self.events = rows_of(session,
+                              'SELECT xmin::text AS xid, * FROM bank_ledger.account_event')
+        self.transfers = rows_of(session,
+                                 'SELECT xmin::text AS xid, * FROM bank_ledger.transfer')
         self.epoch = session.row('SELECT max(number) AS epoch FROM bank_ledger.epoch')['epoch']
         self.site = session.row('SELECT name FROM bank_ledger.site')['name']
         session.rows('COMMIT')
@@ -194,7 +202,8 @@ def events_of_event(event, epoch):
 
 def events_of_transfer(transfer, epoch, accounts):
     names = ('transfer_id', 'kind', 'customer_id', 'from_account', 'to_account', 'amount',
-             'currency', 'from_version', 'to_version', 'from_balance', 'to_balance')
+             'currency', 'from_version', 'to_version', 'from_balance', 'to_balance', 'reverses',
+             'reference')
     time = rfc3339(transfer['completed_at'])
     yield Expected('bank.transfers', transfer['customer_id'], 'bank.transfer.completed',
                    transfer['transfer_id'], time=time,

@@ -29,7 +29,7 @@ SELECT throws_ok(
 
 SELECT is(tgenabled, 'A', format('the trigger of %s fires always', tgrelid::regclass))
 FROM pg_trigger WHERE tgname = 'insert_only' ORDER BY tgrelid::regclass::text;
-SELECT is(count(*), 4::bigint, 'four tables are insert-only') FROM pg_trigger WHERE tgname = 'insert_only';
+SELECT is(count(*), 5::bigint, 'five tables are insert-only') FROM pg_trigger WHERE tgname = 'insert_only';
 
 SELECT * FROM finish();
 ROLLBACK;

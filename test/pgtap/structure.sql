@@ -92,9 +92,17 @@ FROM (VALUES
     ('bank.inactivate_customer', 'customer_id uuid → SETOF bank.account_row'),
     ('bank.inactivate_account', 'account_id uuid → bank.account_row'),
     ('bank.reactivate_customer', 'customer_id uuid → void'),
-    ('bank.transfer', 'from_account uuid, to_account uuid, amount bigint, transfer_id uuid DEFAULT NULL::uuid → bank.transfer_row'),
-    ('bank.deposit', 'account_id uuid, amount bigint, transfer_id uuid DEFAULT NULL::uuid → bank.transfer_row'),
-    ('bank.withdraw', 'account_id uuid, amount bigint, transfer_id uuid DEFAULT NULL::uuid → bank.transfer_row'),
+    ('bank.transfer', 'from_account uuid, to_account uuid, amount bigint, transfer_id uuid DEFAULT NULL::uuid, reference text DEFAULT NULL::text → bank.transfer_row'),
+    ('bank.deposit', 'account_id uuid, amount bigint, transfer_id uuid DEFAULT NULL::uuid, reference text DEFAULT NULL::text → bank.transfer_row'),
+    ('bank.withdraw', 'account_id uuid, amount bigint, transfer_id uuid DEFAULT NULL::uuid, reference text DEFAULT NULL::text → bank.transfer_row'),
+    ('bank.transfer_batch', 'from_accounts uuid[], to_accounts uuid[], amounts bigint[], transfer_ids uuid[] DEFAULT NULL::uuid[], transfer_references text[] DEFAULT NULL::text[] → TABLE(item integer, transfer_id uuid, result text)'),
+    ('bank.hold', 'from_account uuid, to_account uuid, amount bigint, expires_at timestamp with time zone, hold_id uuid DEFAULT NULL::uuid, reference text DEFAULT NULL::text → bank.hold_row'),
+    ('bank.post_hold', 'hold_id uuid, amount bigint DEFAULT NULL::bigint → bank.transfer_row'),
+    ('bank.void_hold', 'hold_id uuid → bank.hold_row'),
+    ('bank.expire_holds', 'max_rows integer DEFAULT 1000 → integer'),
+    ('bank.reverse', 'transfer_id uuid, reversal_id uuid DEFAULT NULL::uuid → bank.transfer_row'),
+    ('bank.set_limit', 'account_id uuid, daily_amount bigint → bank.limit_row'),
+    ('bank.accept_clock', 'account_id uuid → bank.account_row'),
     ('bank.ledger_balance', 'account_id uuid → bank.ledger_balance_row'),
     ('bank.balance', 'account_id uuid, min_version bigint DEFAULT 0 → bank.balance_row'),
     ('bank.format_amount', 'amount bigint, currency text → text'),
@@ -166,7 +174,8 @@ SELECT is_empty(
 SELECT matches(obj_description(oid, 'pg_proc'), f.code, format('%s says it raises %s', name, f.code))
 FROM routine JOIN (VALUES
     ('transfer', 'LG005'), ('transfer', 'LG006'), ('transfer', 'LG007'), ('transfer', 'LG008'),
-    ('withdraw', 'LG005'), ('deposit', 'LG004'), ('create_account', 'LG003'),
+    ('transfer', 'LG012'), ('transfer', 'LG020'), ('post_hold', 'LG015'), ('void_hold', 'LG016'),
+    ('reverse', 'LG017'), ('withdraw', 'LG005'), ('deposit', 'LG004'), ('create_account', 'LG003'),
     ('create_account', 'LG013'), ('inactivate_customer', 'LG009'), ('inactivate_account', 'LG010'),
     ('format_amount', '22023'), ('reactivate_customer', 'LG011'), ('balance', 'LG014'), ('requeue', 'LG016')
 ) AS f (routine, code) ON f.routine = proname;
@@ -175,7 +184,8 @@ FROM routine JOIN (VALUES
 SELECT set_eq(
     $$SELECT unnest(extconfig)::regclass::text FROM pg_extension WHERE extname = 'bank'$$,
     ARRAY['bank_ledger.customer', 'bank_ledger.account', 'bank_ledger.account_event',
-          'bank_ledger.transfer', 'bank_ledger.epoch', 'bank_ledger.operator_act',
+          'bank_ledger.transfer', 'bank_ledger.hold', 'bank_ledger.epoch',
+          'bank_ledger.operator_act', 'bank_ledger.sealing', 'bank_ledger.seal',
           'bank_report.notification', 'bank_report.consumer_offset',
           'bank_report.consumer_generation', 'bank_search.balance',
           'bank_search.consumer_offset', 'bank_search.consumer_generation'],

@@ -56,8 +56,10 @@ INSERT INTO breakage VALUES
 (2, 'account {a}',
  'UPDATE bank_ledger.transfer SET to_version = 3 WHERE transfer_id = ''ee000000-0000-4000-8000-000000000001'''),
 (2, 'account {a}',
- 'INSERT INTO bank_ledger.account_event SELECT account_id, customer_id, ''limit_set'', 2, currency, status,
-  1000, 0, NULL, occurred_at, actor FROM bank_ledger.account_event WHERE account_id = {a}'),
+ 'INSERT INTO bank_ledger.account_event (account_id, customer_id, kind, version, currency, status,
+  balance, held, occurred_at, actor, digest, period)
+  SELECT account_id, customer_id, ''limit_set'', 2, currency, status,
+  1000, 0, occurred_at, actor, digest, period FROM bank_ledger.account_event WHERE account_id = {a}'),
 (2, 'account {a}', 'UPDATE bank_ledger.account_event SET customer_id = gen_random_uuid() WHERE account_id = {a}'),
 (2, 'account {a}', 'UPDATE bank_ledger.account_event SET currency = ''USD'' WHERE account_id = {a}'),
 (2, 'account {a}', 'UPDATE bank_ledger.account_event SET status = ''inactive'' WHERE account_id = {a}'),
@@ -84,8 +86,10 @@ INSERT INTO breakage VALUES
 (4, 'account {closed}',
  'UPDATE bank_ledger.account SET closed_at = closed_at + interval ''1 hour'' WHERE account_id = {closed}'),
 (4, 'account {closed}',
- 'INSERT INTO bank_ledger.account_event SELECT account_id, customer_id, kind, version + 1, currency, status,
-  balance, held, NULL, occurred_at, actor FROM bank_ledger.account_event
+ 'INSERT INTO bank_ledger.account_event (account_id, customer_id, kind, version, currency, status,
+  balance, held, occurred_at, actor, digest, period)
+  SELECT account_id, customer_id, kind, version + 1, currency, status,
+  balance, held, occurred_at, actor, digest, period FROM bank_ledger.account_event
   WHERE account_id = {closed} AND kind = ''inactivated''; UPDATE bank_ledger.account SET version = version + 1
   WHERE account_id = {closed}'),
 (6, 'customer c0000000-0000-4000-8000-000000000070', 'DELETE FROM bank_ledger.customer'),

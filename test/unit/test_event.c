@@ -101,7 +101,7 @@ test_transfer(void)
 			 "\"to_account\":\"" PAYEE "\",\"amount\":9007199254740991,"
 			 "\"currency\":\"BRL\",\"epoch\":2,\"completed_at\":\"" AT "\","
 			 "\"from_version\":7,\"to_version\":3,"
-			 "\"from_balance\":-1,\"to_balance\":1050}", "its value");
+			 "\"from_balance\":-1,\"to_balance\":1050,\"reverses\":null,\"reference\":null}", "its value");
 	tap_is_text(events.events[1].topic, "bank.balances", "then the payer");
 	tap_is_text(events.events[1].key, PAYER, "keyed by account");
 	is_id(1, PAYER ":2:7", "id of the payer's balance");
@@ -178,11 +178,30 @@ test_refusals(void)
 		   "a heartbeat is no event");
 }
 
+static void
+test_reference(void)
+{
+	BridgeJournalRow row = transfer_row();
+
+	row.transfer.reverses = (BridgeUuid)
+	{
+		PAYEE
+	};
+	row.transfer.reference = WORD("a \"b\" \\ \n \303\251 \177");
+	tap_ok(bridge_event_make(&row, 1, &events), "with a reference");
+	events.events[0].value[events.events[0].value_length] = '\0';
+	tap_is_text(strstr(events.events[0].value, "\"reverses\""),
+				"\"reverses\":\"" PAYEE "\","
+				"\"reference\":\"a \\\"b\\\" \\\\ \\u000a \303\251 \177\"}",
+				"is escaped as JSON asks");
+}
+
 /* The longest row must fit. */
 static void
 test_longest(void)
 {
 	BridgeJournalRow row = transfer_row();
+	char		reference[140];
 
 	row.transfer.kind = WORD("hold_posted");
 	row.transfer.from_version = INT64_MIN;
@@ -192,6 +211,12 @@ test_longest(void)
 	row.transfer.from_held = INT64_MIN;
 	row.transfer.to_held = INT64_MIN;
 	row.transfer.amount = INT64_MIN;
+	memset(reference, '\1', sizeof(reference));
+	row.transfer.reference = (BridgeValue)
+	{
+		reference, sizeof(reference)
+	};
+	row.transfer.reverses = row.transfer.from_account;
 	tap_ok(bridge_event_make(&row, INT32_MIN, &events), "longest row");
 	tap_ok(strstr(events.events[0].value, "-9223372036854775808") != NULL,
 		   "smallest integer");
@@ -204,6 +229,7 @@ main(void)
 	test_settlement();
 	test_account();
 	test_refusals();
+	test_reference();
 	test_longest();
 	return tap_done();
 }

@@ -6,6 +6,7 @@
 #include "tap.h"
 
 #define ACCOUNT "0192f0c1-2345-7abc-8def-0123456789ab"
+#define SETTLEMENT "62616e6b-0000-8000-8000-0042524c0007"
 #define CUSTOMER "0192f0c1-2345-7abc-8def-ba9876543210"
 
 static const char balance_json[] =
@@ -168,6 +169,19 @@ accept_kind(const char *kind, bool notified)
 	free(json);
 }
 
+/* What is with settlement is nothing that BACEN is told. */
+static void
+accept_side(const char *part, const char *by)
+{
+	BridgeTransfer transfer;
+	BridgeProblem problem = {""};
+	char	   *json = replace(transfer_json, part, by);
+
+	tap_ok(bridge_record_transfer(json, strlen(json), &transfer, &problem) &&
+		   !bridge_record_is_notified(&transfer), by);
+	free(json);
+}
+
 static void
 refuse_transfer(const char *part, const char *by, const char *expected)
 {
@@ -200,6 +214,10 @@ test_transfer(void)
 	accept_kind("\"reversal\"", true);
 	accept_kind("\"deposit\"", false);
 	accept_kind("\"withdrawal\"", false);
+	accept_side("\"from_account\":\"" ACCOUNT "\"",
+				"\"from_account\":\"" SETTLEMENT "\"");
+	accept_side("\"to_account\":\"" CUSTOMER "\"",
+				"\"to_account\":\"" SETTLEMENT "\"");
 	refuse_transfer("\"transfer\"", "\"gift\"",
 					"field \"kind\" has a value that is not valid");
 	refuse_transfer("1050", "0", "field \"amount\" has a value that is not valid");

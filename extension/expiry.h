@@ -1,0 +1,12 @@
+/*
+ * Holds whose time has come.
+ */
+#ifndef BANK_EXPIRY_H
+#define BANK_EXPIRY_H
+
+#include "ledger.h"
+
+extern bool bank_expiry_is_due(const BankHold *hold, TimestampTz at);
+extern void bank_expiry_end_due(BankLedger *ledger, BankAccount *account);
+
+#endif

@@ -1,0 +1,315 @@
+/*
+ * The rules of every movement of money, for one transfer and for a batch.
+ *
+ * What stands in the way of a posting is judged first and raised after, so
+ * that a batch can go on with its other items.
+ *
+ * Promises: invariants 3, 5 and 7 for what it judges; a judgement changes
+ * nothing.
+ *
+ * Locks: customers' accounts in the order of their ids, waiting.
+ *
+ * Raises: LG001, LG004 to LG008, LG012, LG020; 22003, 22023.
+ *
+ * Not here: limits (limit.c), the clock (clock_lead.c), holds that are due
+ * (expiry.c), which a caller ends before it judges.
+ */
+#include "postgres.h"
+
+#include "mb/pg_wchar.h"
+#include "utils/builtins.h"
+
+#include "account.h"
+#include "bank.h"
+#include "clock_lead.h"
+#include "expiry.h"
+#include "limit.h"
+#include "posting.h"
+
+/* 22023, 22003 or 0. */
+int
+bank_posting_judge_amount(int64 amount)
+{
+	if (amount <= 0)
+		return ERRCODE_INVALID_PARAMETER_VALUE;
+	if (amount > BANK_AMOUNT_MAX)
+		return ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE;
+	return 0;
+}
+
+void
+bank_posting_require_amount(int64 amount)
+{
+	switch (bank_posting_judge_amount(amount))
+	{
+		case ERRCODE_INVALID_PARAMETER_VALUE:
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("amount must be greater than zero"),
+					 errdetail("The amount is " INT64_FORMAT ".", amount)));
+			break;
+		case ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE:
+			ereport(ERROR,
+					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+					 errmsg("amount is out of range"),
+					 errdetail("The amount is " INT64_FORMAT ", the largest allowed " INT64_FORMAT ".",
+							   amount, BANK_AMOUNT_MAX)));
+	}
+}
+
+void
+bank_posting_require_two_accounts(const pg_uuid_t *from, const pg_uuid_t *to)
+{
+	if (bank_uuid_compare(from, to) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("cannot transfer from an account to itself"),
+				 errdetail("Both accounts are %s.", bank_uuid_text(from))));
+}
+
+/* Whether a reference, or none, is short enough. */
+bool
+bank_posting_reference_fits(const char *reference)
+{
+	return reference == NULL || pg_mbstrlen(reference) <= BANK_REFERENCE_MAX;
+}
+
+/* The reference that an argument gives, or NULL. */
+const char *
+bank_posting_reference(FunctionCallInfo fcinfo, int argument)
+{
+	const char *reference = PG_ARGISNULL(argument) ? NULL :
+	text_to_cstring(PG_GETARG_TEXT_PP(argument));
+
+	if (!bank_posting_reference_fits(reference))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("reference is longer than %d characters", BANK_REFERENCE_MAX),
+				 errdetail("It has %d.", pg_mbstrlen(reference))));
+	return reference;
+}
+
+/* Settlement is everybody's. */
+bool
+bank_posting_have_same_holder(const BankAccount *from, const BankAccount *to)
+{
+	return from->is_settlement || to->is_settlement ||
+		bank_uuid_compare(&from->customer_id, &to->customer_id) == 0;
+}
+
+/* Before any lock, so that nobody waits for accounts that are not his. */
+void
+bank_posting_require_same_holder(const BankAccount *from, const BankAccount *to)
+{
+	if (!bank_posting_have_same_holder(from, to))
+		bank_posting_raise(BANK_ERRCODE_DIFFERENT_HOLDERS, NULL, from, to);
+}
+
+static int64
+available(const BankAccount *account)
+{
+	return account->balance - account->held;
+}
+
+/* A reversal gives back, and a hold has been counted when it was made. */
+static bool
+counts_as_spent(const BankTransfer *transfer)
+{
+	return transfer->kind == BANK_TRANSFER || transfer->kind == BANK_WITHDRAWAL;
+}
+
+static TimestampTz
+posting_date(const BankLedger *ledger, const BankAccount *from, const BankAccount *to)
+{
+	return Max(bank_ledger_entry_date(ledger, from), to->updated_at);
+}
+
+/*
+ * Whether the transfer may be posted between accounts that are locked and
+ * whose due holds were ended: 0, or the SQLSTATE of what stands in the way.
+ */
+int
+bank_posting_judge(const BankLedger *ledger, const BankTransfer *transfer,
+				   const BankAccount *from, const BankAccount *to)
+{
+	if (!bank_posting_have_same_holder(from, to))
+		return BANK_ERRCODE_DIFFERENT_HOLDERS;
+	if (!from->is_active || !to->is_active)
+		return BANK_ERRCODE_ACCOUNT_INACTIVE;
+	if (strcmp(from->currency, to->currency) != 0)
+		return BANK_ERRCODE_CURRENCY_MISMATCH;
+	if (bank_clock_lead_is_too_far(ledger, from) || bank_clock_lead_is_too_far(ledger, to))
+		return BANK_ERRCODE_CLOCK_BEHIND;
+	if (!from->is_settlement && available(from) < transfer->amount)
+		return BANK_ERRCODE_INSUFFICIENT_FUNDS;
+	if (counts_as_spent(transfer) &&
+		!bank_limit_allows(from, transfer->amount, posting_date(ledger, from, to)))
+		return BANK_ERRCODE_LIMIT_EXCEEDED;
+	if (!to->is_settlement && to->balance > BANK_AMOUNT_MAX - transfer->amount)
+		return ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE;
+	return 0;
+}
+
+static void
+raise_about_account(int sqlstate, const BankTransfer *transfer,
+					const BankAccount *from, const BankAccount *to)
+{
+	switch (sqlstate)
+	{
+		case BANK_ERRCODE_ACCOUNT_INACTIVE:
+			ereport(ERROR,
+					(errcode(BANK_ERRCODE_ACCOUNT_INACTIVE),
+					 errmsg("account inactive"),
+					 errdetail("Account %s is closed.",
+							   bank_uuid_text(from->is_active ? &to->account_id :
+											  &from->account_id))));
+			break;
+		case BANK_ERRCODE_INSUFFICIENT_FUNDS:
+			ereport(ERROR,
+					(errcode(BANK_ERRCODE_INSUFFICIENT_FUNDS),
+					 errmsg("insufficient funds"),
+					 errdetail("Account %s has " INT64_FORMAT " available, " INT64_FORMAT " is needed.",
+							   bank_uuid_text(&from->account_id), available(from),
+							   transfer->amount)));
+			break;
+		case ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE:
+			ereport(ERROR,
+					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+					 errmsg("balance would be out of range"),
+					 errdetail("Account %s has " INT64_FORMAT ", and no balance may exceed " INT64_FORMAT ".",
+							   bank_uuid_text(&to->account_id), to->balance,
+							   BANK_AMOUNT_MAX)));
+	}
+}
+
+static void
+raise_about_pair(int sqlstate, const BankAccount *from, const BankAccount *to)
+{
+	switch (sqlstate)
+	{
+		case BANK_ERRCODE_DIFFERENT_HOLDERS:
+			ereport(ERROR,
+					(errcode(BANK_ERRCODE_DIFFERENT_HOLDERS),
+					 errmsg("different holders"),
+					 errdetail("Accounts %s and %s belong to different customers.",
+							   bank_uuid_text(&from->account_id),
+							   bank_uuid_text(&to->account_id))));
+			break;
+		case BANK_ERRCODE_CURRENCY_MISMATCH:
+			ereport(ERROR,
+					(errcode(BANK_ERRCODE_CURRENCY_MISMATCH),
+					 errmsg("currency mismatch"),
+					 errdetail("Account %s is in %s, account %s in %s.",
+							   bank_uuid_text(&from->account_id), from->currency,
+							   bank_uuid_text(&to->account_id), to->currency)));
+	}
+}
+
+/* Raises what was judged; transfer gives the amount and may else be unset. */
+void
+bank_posting_raise(int sqlstate, const BankTransfer *transfer,
+				   const BankAccount *from, const BankAccount *to)
+{
+	raise_about_account(sqlstate, transfer, from, to);
+	raise_about_pair(sqlstate, from, to);
+	if (sqlstate == BANK_ERRCODE_CLOCK_BEHIND)
+		bank_clock_lead_raise(from->updated_at > to->updated_at ? from : to);
+	if (sqlstate == BANK_ERRCODE_LIMIT_EXCEEDED)
+		bank_limit_raise_exceeded(from, transfer->amount);
+	elog(ERROR, "a judgement is unknown: %s", unpack_sql_state(sqlstate));
+	pg_unreachable();
+}
+
+/* Locks a customer's account that was found before. */
+void
+bank_posting_lock(BankLedger *ledger, BankAccount *account)
+{
+	pg_uuid_t	id = account->account_id;
+
+	if (bank_ledger_lock_account(ledger, account, LockWaitBlock) != BANK_LOCK_TAKEN)
+		bank_account_raise_not_found(&id);
+}
+
+void
+bank_posting_lock_pair(BankLedger *ledger, BankAccount *a, BankAccount *b)
+{
+	bool		a_first = bank_uuid_compare(&a->account_id, &b->account_id) < 0;
+
+	bank_posting_lock(ledger, a_first ? a : b);
+	bank_posting_lock(ledger, a_first ? b : a);
+}
+
+static bool
+is_same_reference(const char *a, const char *b)
+{
+	if (a == NULL || b == NULL)
+		return a == b;
+	return strcmp(a, b) == 0;
+}
+
+static bool
+is_same_uuid(const BankOptionalUuid *a, const BankOptionalUuid *b)
+{
+	return a->is_set == b->is_set &&
+		(!a->is_set || bank_uuid_compare(&a->value, &b->value) == 0);
+}
+
+static bool
+is_same_side(const pg_uuid_t *posted, const pg_uuid_t *asked, bool is_chosen)
+{
+	return !is_chosen || bank_uuid_compare(posted, asked) == 0;
+}
+
+/*
+ * 0 where posted is what the call with its key asked for, else LG008.  Only
+ * what the caller chose is compared: not the settlement account of a deposit
+ * or withdrawal, and of a reversal what it reverses.
+ */
+int
+bank_posting_judge_replay(const BankTransfer *posted, const BankTransfer *asked)
+{
+	bool		is_same;
+
+	if (asked->kind == BANK_REVERSAL)
+		is_same = is_same_uuid(&posted->reverses, &asked->reverses);
+	else
+		is_same = posted->kind == asked->kind && posted->amount == asked->amount &&
+			is_same_reference(posted->reference, asked->reference) &&
+			is_same_side(&posted->from_account, &asked->from_account,
+						 asked->kind != BANK_DEPOSIT) &&
+			is_same_side(&posted->to_account, &asked->to_account,
+						 asked->kind != BANK_WITHDRAWAL);
+	return is_same ? 0 : BANK_ERRCODE_KEY_REUSED;
+}
+
+/*
+ * True when the key was used before for the same; asked becomes what was
+ * posted then.  Raises LG008 when it was used for something else.
+ */
+bool
+bank_posting_find_replay(BankLedger *ledger, BankTransfer *asked)
+{
+	BankTransfer posted;
+
+	if (!bank_ledger_find_transfer(ledger, &asked->transfer_id, &posted))
+		return false;
+	if (bank_posting_judge_replay(&posted, asked) != 0)
+		ereport(ERROR,
+				(errcode(BANK_ERRCODE_KEY_REUSED),
+				 errmsg("key reused with other arguments"),
+				 errdetail("Key %s names another transfer.",
+						   bank_uuid_text(&asked->transfer_id)),
+				 errhint("Use a new key for another operation.")));
+	*asked = posted;
+	return true;
+}
+
+/* Appends a transfer that was judged. */
+void
+bank_posting_append(BankLedger *ledger, BankTransfer *transfer,
+					BankAccount *from, BankAccount *to)
+{
+	if (counts_as_spent(transfer))
+		bank_limit_spend(from, transfer->amount, posting_date(ledger, from, to));
+	bank_ledger_append_transfer(ledger, transfer, from, to);
+}

@@ -1,0 +1,163 @@
+/*
+ * Values of a row by column: between the server's datums and our structs.
+ *
+ * Memory: what is made is in the current memory context; a uuid that is set
+ * stays where the struct is.
+ * Raises: XX001 for a word or a digest that the code does not know.
+ */
+#include "postgres.h"
+
+#include "utils/builtins.h"
+
+#include "row.h"
+
+/* Whether a text column has the given value. */
+bool
+bank_row_text_is(const BankRow *row, int column, const char *expected)
+{
+	const text *value = DatumGetTextPP(row->values[column]);
+
+	return VARSIZE_ANY_EXHDR(value) == strlen(expected) &&
+		memcmp(VARDATA_ANY(value), expected, strlen(expected)) == 0;
+}
+
+/* A text column as a C string. */
+const char *
+bank_row_text(const BankRow *row, int column)
+{
+	return TextDatumGetCString(row->values[column]);
+}
+
+/* The same for a column that may be null. */
+const char *
+bank_row_optional_text(const BankRow *row, int column)
+{
+	return row->nulls[column] ? NULL : bank_row_text(row, column);
+}
+
+void
+bank_row_currency(const BankRow *row, int column, char *currency)
+{
+	text_to_cstring_buffer(DatumGetTextPP(row->values[column]), currency,
+						   BANK_CURRENCY_SIZE);
+}
+
+/* The number of a text column's word among those known. */
+int
+bank_row_word(const BankRow *row, int column, const char *const *words, int nwords)
+{
+	for (int word = 0; word < nwords; word++)
+		if (bank_row_text_is(row, column, words[word]))
+			return word;
+	ereport(ERROR,
+			(errcode(ERRCODE_DATA_CORRUPTED),
+			 errmsg("\"%s\" is not known in the ledger's tables",
+					bank_row_text(row, column))));
+	pg_unreachable();
+}
+
+BankOptionalUuid
+bank_row_uuid(const BankRow *row, int column)
+{
+	BankOptionalUuid id = {.is_set = !row->nulls[column]};
+
+	if (id.is_set)
+		id.value = *DatumGetUUIDP(row->values[column]);
+	return id;
+}
+
+BankOptionalAmount
+bank_row_amount(const BankRow *row, int column)
+{
+	BankOptionalAmount amount = {.is_set = !row->nulls[column]};
+
+	if (amount.is_set)
+		amount.value = DatumGetInt64(row->values[column]);
+	return amount;
+}
+
+BankOptionalTime
+bank_row_time(const BankRow *row, int column)
+{
+	BankOptionalTime time = {.is_set = !row->nulls[column]};
+
+	if (time.is_set)
+		time.value = DatumGetTimestampTz(row->values[column]);
+	return time;
+}
+
+BankOptionalDate
+bank_row_date(const BankRow *row, int column)
+{
+	BankOptionalDate date = {.is_set = !row->nulls[column]};
+
+	if (date.is_set)
+		date.value = DatumGetDateADT(row->values[column]);
+	return date;
+}
+
+BankDigest
+bank_row_digest(const BankRow *row, int column)
+{
+	const		bytea *value = DatumGetByteaPP(row->values[column]);
+	BankDigest	digest;
+
+	if (VARSIZE_ANY_EXHDR(value) != BANK_DIGEST_LENGTH)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("a digest in the ledger's tables has not %d bytes",
+						BANK_DIGEST_LENGTH)));
+	memcpy(digest.bytes, VARDATA_ANY(value), BANK_DIGEST_LENGTH);
+	return digest;
+}
+
+Datum
+bank_row_digest_datum(const BankDigest *digest)
+{
+	bytea	   *value = palloc(VARHDRSZ + BANK_DIGEST_LENGTH);
+
+	SET_VARSIZE(value, VARHDRSZ + BANK_DIGEST_LENGTH);
+	memcpy(VARDATA(value), digest->bytes, BANK_DIGEST_LENGTH);
+	return PointerGetDatum(value);
+}
+
+void
+bank_row_set_uuid(BankRow *row, int column, const BankOptionalUuid *id)
+{
+	row->values[column] = UUIDPGetDatum(&id->value);
+	row->nulls[column] = !id->is_set;
+}
+
+void
+bank_row_set_amount(BankRow *row, int column, const BankOptionalAmount *amount)
+{
+	row->values[column] = Int64GetDatum(amount->value);
+	row->nulls[column] = !amount->is_set;
+}
+
+void
+bank_row_set_time(BankRow *row, int column, const BankOptionalTime *time)
+{
+	row->values[column] = TimestampTzGetDatum(time->value);
+	row->nulls[column] = !time->is_set;
+}
+
+void
+bank_row_set_date(BankRow *row, int column, const BankOptionalDate *date)
+{
+	row->values[column] = DateADTGetDatum(date->value);
+	row->nulls[column] = !date->is_set;
+}
+
+void
+bank_row_set_text(BankRow *row, int column, const char *text)
+{
+	row->values[column] = text == NULL ? (Datum) 0 : CStringGetTextDatum(text);
+	row->nulls[column] = text == NULL;
+}
+
+void
+bank_row_set_digest(BankRow *row, int column, const BankDigest *digest)
+{
+	row->values[column] = bank_row_digest_datum(digest);
+}

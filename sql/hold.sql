@@ -1,0 +1,44 @@
+-- Money held first, and posted or released later.
+
+CREATE TYPE bank.hold_row AS (
+    hold_id      uuid,
+    state        text,
+    customer_id  uuid,
+    from_account uuid,
+    to_account   uuid,
+    amount       bigint,
+    currency     text,
+    expires_at   timestamptz,
+    reference    text,
+    version      bigint,
+    balance      bigint,
+    held         bigint,
+    occurred_at  timestamptz
+);
+COMMENT ON TYPE bank.hold_row IS 'A hold as the call left it: state pending or voided; version, balance and held are those of from_account after it, money in minor units.';
+
+CREATE FUNCTION bank.hold(from_account uuid, to_account uuid, amount bigint,
+                          expires_at timestamptz, hold_id uuid DEFAULT NULL,
+                          reference text DEFAULT NULL)
+RETURNS bank.hold_row
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'bank_hold';
+COMMENT ON FUNCTION bank.hold(uuid, uuid, bigint, timestamptz, uuid, text) IS
+'Reserves amount (minor units) of from_account for to_account until expires_at, under the rules of bank.transfer. hold_id is the idempotency key: the same call again returns the same row. Raises LG001, LG004, LG005, LG006, LG007, LG008, LG012, LG019, LG020, 22003, 22004, 22023.';
+
+CREATE FUNCTION bank.post_hold(hold_id uuid, amount bigint DEFAULT NULL)
+RETURNS bank.transfer_row
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'bank_post_hold';
+COMMENT ON FUNCTION bank.post_hold(uuid, bigint) IS
+'Transfers the held amount, or a part of it, and releases the rest; transfer_id is the hold_id. The same call again returns the same row. Raises LG001, LG008, LG015, LG016, LG019, LG020, 22003, 22004, 22023.';
+
+CREATE FUNCTION bank.void_hold(hold_id uuid)
+RETURNS bank.hold_row
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'bank_void_hold';
+COMMENT ON FUNCTION bank.void_hold(uuid) IS
+'Releases a hold. The same call again returns the same row. Raises LG001, LG015, LG016, LG019, 22004.';
+
+CREATE FUNCTION bank.expire_holds(max_rows integer DEFAULT 1000)
+RETURNS integer
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'bank_expire_holds';
+COMMENT ON FUNCTION bank.expire_holds(integer) IS
+'Journals the expiry of up to max_rows (1 to 10,000) holds that are due, and returns how many; busy accounts are left for the next time. Available money does not wait for it. Raises LG019, 22004, 22023.';

@@ -1,0 +1,24 @@
+-- What an account may pay in a day, and dates ahead of the clock.
+
+CREATE TYPE bank.limit_row AS (
+    account_id     uuid,
+    daily_amount   bigint,
+    spent_day      date,
+    spent          bigint,
+    next_amount    bigint,
+    next_day       date,
+    version        bigint
+);
+COMMENT ON TYPE bank.limit_row IS 'The daily limit of an account, minor units, null: none; spent counts the gross debits of spent_day; next_amount takes its place on next_day, unless that is null.';
+
+CREATE FUNCTION bank.set_limit(account_id uuid, daily_amount bigint)
+RETURNS bank.limit_row
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'bank_set_limit';
+COMMENT ON FUNCTION bank.set_limit(uuid, bigint) IS
+'Limits the gross debits of an account in a local day (bank.time_zone), minor units; null removes. A lower limit counts at once, a higher one or none from the next local day. Raises LG001, LG004, LG019, 22003, 22004, 22023.';
+
+CREATE FUNCTION bank.accept_clock(account_id uuid)
+RETURNS bank.account_row
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'bank_accept_clock';
+COMMENT ON FUNCTION bank.accept_clock(uuid) IS
+'Lets an account be posted to although its last date is more than bank.max_clock_lead ahead of the clock (LG020); its entries keep that date until the clock has come up. Raises LG001, LG004, LG019, 22004.';
