@@ -10,31 +10,10 @@ import time
 
 import pytest
 
-import checker
-from load import Load
+from faults import SOME, require_ended, under_load
 from stack import ROOT, RUN, ended, eventually, kill
 
-PAUSE_S = 0.01          # between the calls of a client, so that load is not all
 STOP_S = 10             # in which SIGTERM must have ended the bridge
-SOME = 150              # postings before and after the fault
-
-
-@contextlib.contextmanager
-def under_load(stack):
-    """Clients at work before the fault in the block and after it."""
-    with Load(stack, pause_s=PAUSE_S, may_be_away=True) as load:
-        eventually(lambda: load.reached(SOME), 'postings before the fault')
-        yield load
-        after = len(load.outcomes.done) + SOME
-        eventually(lambda: load.reached(after), 'postings after the fault')
-    stack.quiet()
-    found = load.outcomes.check(checker.Journal(stack.ledger))
-    assert not found, checker.shortened(found)
-    checker.require_sound(stack)
-
-
-def require_ended(pids):
-    eventually(lambda: all(map(ended, pids)), f'processes {pids} have ended')
 
 
 @pytest.mark.parametrize('role', ['publish', 'project', 'report'])
