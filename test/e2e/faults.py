@@ -1,10 +1,12 @@
 """What the tests that hurt the stack share: clients at work before and after
 the fault, and everything held against the journal at the end."""
 import contextlib
+import os
+import subprocess
 
 import checker
 from load import Load
-from stack import ended, eventually
+from stack import ROOT, RUN, ended, eventually
 
 PAUSE_S = 0.01          # between the calls of a client, so that load is not all
 SOME = 150              # postings before and after the fault
@@ -26,3 +28,23 @@ def under_load(stack, **exceptions):
 
 def require_ended(pids):
     eventually(lambda: all(map(ended, pids)), f'processes {pids} have ended')
+
+
+OWN_LOG = RUN / 'log/own-bridge.log'
+
+
+@contextlib.contextmanager
+def own_bridge(*command, **settings):
+    """A bridge whose exit status is ours to see."""
+    conf = RUN / 'bridge/bank-bridge.conf'
+    changes = {f'BANK_BRIDGE_{name.upper()}': value for name, value in settings.items()}
+    with open(OWN_LOG, 'ab') as log:
+        bridge = subprocess.Popen(
+            ['deploy/as-server', str(ROOT / 'bridge/build/bank-bridge'), '--config', str(conf),
+             *command], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            env={**os.environ, **changes})
+    try:
+        yield bridge
+    finally:
+        bridge.kill()
+        bridge.wait()
