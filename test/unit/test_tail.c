@@ -18,7 +18,7 @@
 #define ACCOUNT "6f9619ff-8b86-4011-b42d-00c04fc964ff"
 #define OTHER "7f9619ff-8b86-4011-b42d-00c04fc964ff"
 
-static rd_kafka_mock_cluster_t *cluster;
+static rd_kafka_mock_cluster_t * cluster;
 static BridgeConfig config;
 
 /* A balance of the account as publish writes it; id NULL: no headers. */
