@@ -186,24 +186,6 @@ lock_indexes_nowait(Relation relation)
 	list_free(indexes);
 }
 
-/* A deferred check would be ours to make at commit, and nobody makes it. */
-static void
-require_immediate_indexes(const BankRelation *table)
-{
-	for (int i = 0; i < table->result->ri_NumIndices; i++)
-	{
-		Relation	index = table->result->ri_IndexRelationDescs[i];
-
-		if (!index->rd_index->indimmediate)
-			ereport(ERROR,
-					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-					 errmsg("constraint \"%s\" of table \"%s.%s\" is deferrable",
-							RelationGetRelationName(index), BANK_LEDGER_SCHEMA,
-							table->shape->table),
-					 errhint("Make it NOT DEFERRABLE.")));
-	}
-}
-
 /* A generated column would keep a value that is no longer right. */
 static void
 require_none_generated(const BankRelation *table)
@@ -240,20 +222,12 @@ row_lock_for(const BankRelation *table)
 	return mode;
 }
 
-/*
- * The executor's own index insertion serves whatever indexes an operator has
- * added.  There is no range table to name the relation in, hence index 0.
- */
 static void
 prepare_writes(BankRelation *table)
 {
 	require_none_generated(table);
 	table->row_lock = row_lock_for(table);
-	table->estate = CreateExecutorState();
-	table->result = makeNode(ResultRelInfo);
-	InitResultRelInfo(table->result, table->relation, 0, NULL, 0);
-	ExecOpenIndices(table->result, false);
-	require_immediate_indexes(table);
+	bank_indexes_open(&table->indexes, table->relation);
 }
 
 /* Opens a table of the ledger; close it with bank_relation_close. */
@@ -283,11 +257,10 @@ void
 bank_relation_close(BankRelation *table)
 {
 	ExecDropSingleTupleTableSlot(table->slot);
-	if (table->estate != NULL)
-	{
-		ExecCloseIndices(table->result);
-		FreeExecutorState(table->estate);
-	}
+	if (is_for_write(table->mode))
+		bank_indexes_close(&table->indexes);
+	if (table->defaults != NULL)
+		FreeExecutorState(table->defaults);
 	table_close(table->relation,
 				is_for_write(table->mode) ? NoLock : AccessShareLock);
 }
@@ -308,16 +281,21 @@ static void
 copy_row(const BankRelation *table, TupleTableSlot *slot, BankRow *row)
 {
 	TupleDesc	descriptor = RelationGetDescr(table->relation);
+	Datum	   *values = palloc(descriptor->natts * sizeof(Datum));
+	bool	   *nulls = palloc(descriptor->natts * sizeof(bool));
 
 	row->tuple = ExecCopySlotHeapTuple(slot);
 	row->tuple->t_self = slot->tts_tid;
+	heap_deform_tuple(row->tuple, descriptor, values, nulls);
 	for (int i = 0; i < table->shape->ncolumns; i++)
 	{
-		row->values[i] = heap_getattr(row->tuple, table->attributes[i],
-									  descriptor, &row->nulls[i]);
+		row->values[i] = values[table->attributes[i] - 1];
+		row->nulls[i] = nulls[table->attributes[i] - 1];
 		if (row->nulls[i] && !table->shape->columns[i].nullable)
 			raise_null(table, i);
 	}
+	pfree(nulls);
+	pfree(values);
 }
 
 static void
@@ -562,12 +540,14 @@ default_value(BankRelation *table, AttrNumber attribute, bool *isnull)
 	Datum		value = (Datum) 0;
 
 	*isnull = true;
+	if (table->defaults == NULL)
+		table->defaults = CreateExecutorState();
 	if (form->atthasdef)
 		expression = build_column_default(table->relation, attribute);
 	if (expression != NULL)
 		value = ExecEvalExprSwitchContext(ExecPrepareExpr((Expr *) expression,
-														  table->estate),
-										  GetPerTupleExprContext(table->estate),
+														  table->defaults),
+										  GetPerTupleExprContext(table->defaults),
 										  isnull);
 	if (form->attnotnull && *isnull)
 		raise_not_fillable(table, form);
@@ -597,16 +577,6 @@ store_values(BankRelation *table, TupleTableSlot *slot, const Datum *values,
 	slot->tts_tableOid = RelationGetRelid(table->relation);
 }
 
-static void
-insert_index_tuples(BankRelation *table, TupleTableSlot *slot)
-{
-	if (table->result->ri_NumIndices == 0)
-		return;
-	list_free(BANK_INSERT_INDEX_TUPLES(table->result, slot, table->estate,
-									   BANK_INDEXES_NEW));
-	ResetPerTupleExprContext(table->estate);
-}
-
 /*
  * Inserts rows in the order given, and their index entries in key_order (null:
  * the same).  The tuple descriptor is a copy without a reference count, which
@@ -628,7 +598,9 @@ insert_rows(BankRelation *table, Datum *const *values, bool *const *nulls,
 	table_multi_insert(table->relation, slots, nrows, GetCurrentCommandId(true),
 					   0, NULL);
 	for (int i = 0; i < nrows; i++)
-		insert_index_tuples(table, slots[key_order == NULL ? i : key_order[i]]);
+		bank_indexes_insert(&table->indexes,
+							slots[key_order == NULL ? i : key_order[i]],
+							BANK_INDEXES_NEW);
 	for (int i = 0; i < nrows; i++)
 		ExecDropSingleTupleTableSlot(slots[i]);
 	pfree(slots);
@@ -722,10 +694,6 @@ bank_relation_update(BankRelation *table, BankRow *row)
 	simple_table_tuple_update(table->relation, &row->tuple->t_self, table->slot,
 							  GetLatestSnapshot(), &updated);
 	if (BANK_INDEXES_UPDATED(updated))
-	{
-		list_free(BANK_INSERT_INDEX_TUPLES(table->result, table->slot,
-										   table->estate, updated));
-		ResetPerTupleExprContext(table->estate);
-	}
+		bank_indexes_insert(&table->indexes, table->slot, updated);
 	ExecClearTuple(table->slot);
 }

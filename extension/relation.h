@@ -11,6 +11,8 @@
 #include "nodes/lockoptions.h"
 #include "utils/relcache.h"
 
+#include "indexes.h"
+
 /* No table of ours has more columns that the code knows. */
 #define BANK_COLUMNS_MAX 24
 
@@ -44,9 +46,9 @@ typedef struct BankRelation
 	BankOpenMode mode;
 	Relation	relation;
 	AttrNumber	attributes[BANK_COLUMNS_MAX];	/* of each known column */
-	EState	   *estate;			/* null when opened to read */
-	ResultRelInfo *result;
+	BankIndexes indexes;		/* unset when opened to read, as row_lock */
 	LockTupleMode row_lock;		/* what an update of a row needs */
+	EState	   *defaults;		/* of columns that the code does not know */
 	TupleTableSlot *slot;		/* for rows locked, inserted and updated */
 } BankRelation;
 
