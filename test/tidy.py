@@ -225,7 +225,7 @@ TREE_CHECKS = {
 
 def tracked():
     """Every text file of ours, by its name in the tree."""
-    folders = ('extension', 'bridge', 'sql', 'test', 'deploy')
+    folders = ('extension', 'bridge', 'sql', 'test', 'deploy', 'bench')
     names = [ROOT / 'README.md', ROOT / 'Makefile']
     for folder in folders:
         names += sorted((ROOT / folder).rglob('*'))
