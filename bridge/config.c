@@ -84,6 +84,9 @@ static const Setting settings[] = {
 	"where /metrics and /health are served"},
 	{"http.port", SETTING_INTEGER, "9464", 0, 65535, TARGET(http_port),
 	"0: not served"},
+	/* The last one: librdkafka's own properties are printed after it. */
+	{"kafka.settle_ms", SETTING_INTEGER, "1000", 0, 60000,
+	TARGET(kafka_settle_ms), "how long the topics' ends must stand still at a start"},
 };
 
 #define SETTING_COUNT (sizeof(settings) / sizeof(settings[0]))
@@ -254,7 +257,8 @@ set_by_name(Source *source, const char *name, const char *value)
 {
 	const Setting *setting = find_setting(name);
 
-	if (strncmp(name, KAFKA_PREFIX, strlen(KAFKA_PREFIX)) == 0)
+	if (setting == NULL &&
+		strncmp(name, KAFKA_PREFIX, strlen(KAFKA_PREFIX)) == 0)
 		return set_kafka(source, name, value);
 	if (setting == NULL)
 		return refuse(source, name, "unknown name");
@@ -513,7 +517,6 @@ bridge_config_print(const BridgeConfig *config, FILE *stream)
 		print_setting((BridgeConfig *) config, &settings[i], stream);
 		fputc('\n', stream);
 	}
-	fprintf(stream, "\n[kafka]\n");
 	for (size_t i = 0; i < config->kafka_count; i++)
 		fprintf(stream, "%s = %s\n", config->kafka[i].name,
 				is_secret_property(config->kafka[i].name) ? "***" :

@@ -41,6 +41,7 @@ typedef struct BridgeConfig
 	int64_t		bacen_parallel;
 	char	   *http_address;
 	int64_t		http_port;
+	int64_t		kafka_settle_ms;
 	BridgeKafkaProperty *kafka;
 	size_t		kafka_count;
 } BridgeConfig;

@@ -13,6 +13,9 @@
 
 #define PLACE_SIZE 48
 
+/* Of a longer value only the beginning is kept, and its size in a header. */
+#define VALUE_MAX 500000
+
 static void
 add_header(rd_kafka_headers_t *headers, const char *name, const char *value)
 {
@@ -23,12 +26,18 @@ static rd_kafka_headers_t *
 make_headers(const BridgeDeadLetter *letter)
 {
 	rd_kafka_headers_t *headers = letter->headers == NULL ?
-	rd_kafka_headers_new(4) : rd_kafka_headers_copy(letter->headers);
+	rd_kafka_headers_new(5) : rd_kafka_headers_copy(letter->headers);
+	char		size[24];
 
 	add_header(headers, BRIDGE_DEAD_HEADER_ROLE, bridge_role_name(letter->role));
 	add_header(headers, "bank_dead_source", letter->source);
 	add_header(headers, "bank_dead_place", letter->place);
 	add_header(headers, "bank_dead_reason", letter->reason);
+	if (letter->value_length > VALUE_MAX)
+	{
+		snprintf(size, sizeof(size), "%zu", letter->value_length);
+		add_header(headers, "bank_dead_size", size);
+	}
 	return headers;
 }
 
@@ -39,7 +48,9 @@ make_record(const BridgeDeadLetter *letter, const rd_kafka_headers_t *headers)
 	{
 		.topic = BANK_TOPIC_DEAD, .partition = RD_KAFKA_PARTITION_UA,
 			.key = letter->key, .key_length = letter->key_length,
-			.value = letter->value, .value_length = letter->value_length,
+			.value = letter->value,
+			.value_length = letter->value_length > VALUE_MAX ? VALUE_MAX :
+			letter->value_length,
 			.headers = headers
 	};
 }

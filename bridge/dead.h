@@ -4,7 +4,8 @@
  *
  * Beside the headers it came with, a letter has bank_dead_role,
  * bank_dead_source (a topic, or the slot), bank_dead_place (partition and
- * offset, or LSN and index) and bank_dead_reason.
+ * offset, or LSN and index) and bank_dead_reason; bank_dead_size where the
+ * value was too long and only its beginning is kept.
  */
 #ifndef BRIDGE_DEAD_H
 #define BRIDGE_DEAD_H
@@ -18,6 +19,9 @@
 
 /* The role that could not understand a record says so in this header. */
 #define BRIDGE_DEAD_HEADER_ROLE "bank_dead_role"
+
+/* A letter of publish has its epoch here, and bank_lsn and bank_index. */
+#define BRIDGE_DEAD_HEADER_EPOCH "bank_dead_epoch"
 
 typedef struct BridgeDeadLetter
 {

@@ -31,6 +31,10 @@ typedef struct AccountState
 	int32_t		epoch;
 } AccountState;
 
+const char *const bridge_event_topics[BRIDGE_EVENT_TOPICS] = {
+	BANK_TOPIC_ACCOUNTS, BANK_TOPIC_BALANCES, BANK_TOPIC_TRANSFERS
+};
+
 static const BridgeUuid no_uuid;
 
 #define LITERAL(text) ((BridgeValue) {text, sizeof(text) - 1})
@@ -180,6 +184,7 @@ add_event(BridgeEvents *events, const char *topic, const char *type)
 
 	event->topic = topic;
 	event->type = type;
+	event->version = 0;
 	return event;
 }
 
@@ -197,6 +202,7 @@ make_account_id(BridgeEvent *event, const AccountState *state, bool with_status)
 	if (with_status)
 		PUT(&writer, ":status");
 	event->id_length = writer.length;
+	event->version = state->version;
 	event->key = state->account_id->text;
 	event->time = state->at->text;
 	return !writer.overrun;

@@ -23,12 +23,17 @@
 #define BRIDGE_EVENT_VALUE_SIZE 2048
 #define BRIDGE_EVENT_ID_SIZE 96
 
+/* The topics events go to. */
+#define BRIDGE_EVENT_TOPICS 3
+extern const char *const bridge_event_topics[BRIDGE_EVENT_TOPICS];
+
 typedef struct BridgeEvent
 {
 	const char *topic;
 	const char *type;
 	const char *key;			/* a uuid */
 	const char *time;
+	int64_t		version;		/* of the account that is the key; 0: none */
 	size_t		id_length;
 	size_t		value_length;
 	char		id[BRIDGE_EVENT_ID_SIZE];

@@ -115,6 +115,12 @@ find_table(const BridgeRelation *relation)
 	return -1;
 }
 
+bool
+bridge_journal_is_ours(const BridgeRelation *relation)
+{
+	return find_table(relation) >= 0;
+}
+
 /* Finds where in the relation a column we need is. */
 static bool
 place_column(BridgeJournal *journal, BridgeJournalShape *shape,
@@ -290,6 +296,12 @@ find_shape(const BridgeJournal *journal, uint32_t relation_id)
 		if (journal->shapes[i].relation_id == relation_id && relation_id != 0)
 			return &journal->shapes[i];
 	return NULL;
+}
+
+bool
+bridge_journal_knows(const BridgeJournal *journal, const BridgeTuple *tuple)
+{
+	return find_shape(journal, tuple->relation_id) != NULL;
 }
 
 bool

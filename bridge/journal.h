@@ -117,6 +117,13 @@ typedef struct BridgeJournal
 /* Forgets all shapes: each connection says them anew. */
 extern void bridge_journal_reset(BridgeJournal *journal);
 
+/* A table of the ledger that is published: the bridge knows it by name. */
+extern bool bridge_journal_is_ours(const BridgeRelation *relation);
+
+/* A row of a table whose shape was learned. */
+extern bool bridge_journal_knows(const BridgeJournal *journal,
+								 const BridgeTuple *tuple);
+
 /* Learns a table's shape; false, and journal->error, where it is unknown. */
 extern bool bridge_journal_learn(BridgeJournal *journal,
 								 const BridgeRelation *relation);

@@ -23,6 +23,10 @@
 	  "Records handed to the Kafka producer.") \
 	X(PUBLISH, PUBLISH_ACKNOWLEDGED, "counter", "publish_acknowledged_total", \
 	  "Records the brokers have acknowledged.") \
+	X(PUBLISH, PUBLISH_SUPPRESSED, "counter", "publish_suppressed_total", \
+	  "Records that were in Kafka already after a restart, and not sent.") \
+	X(PUBLISH, PUBLISH_DEAD, "counter", "publish_dead_total", \
+	  "Rows of the stream that went to bank.dead.") \
 	X(PUBLISH, PUBLISH_IN_FLIGHT, "gauge", "publish_in_flight_records", \
 	  "Records handed to the producer and not yet acknowledged.") \
 	X(PUBLISH, PUBLISH_IN_FLIGHT_TRANSACTIONS, "gauge", \

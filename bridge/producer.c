@@ -11,6 +11,7 @@
 
 #include "clock.h"
 #include "contract.h"
+#include "dead.h"
 #include "kafka.h"
 #include "log.h"
 #include "metrics.h"
@@ -24,13 +25,32 @@
 /* Stands where the number of a transaction stands for events. */
 #define POSITION_OPAQUE UINTPTR_MAX
 
+/* What names the record: its ce_id, or the LSN of its transaction. */
 static void
-note_failure(BridgeProducer *producer, const char *topic, const char *error)
+note_failure(BridgeProducer *producer, const char *topic, const char *name,
+			 const char *error)
 {
 	if (!producer->failed)
 		bridge_log(BRIDGE_LOG_ERROR, "kafka refuses a record",
-				   "topic=%s error=%s", topic, error);
+				   "topic=%s record=%s error=%s", topic, name, error);
 	producer->failed = true;
+}
+
+static void
+note_refusal(BridgeProducer *producer, const rd_kafka_message_t *message)
+{
+	char		name[BRIDGE_EVENT_ID_SIZE] = "";
+	rd_kafka_headers_t *headers;
+	const void *id;
+	size_t		length;
+
+	if (rd_kafka_message_headers(message, &headers) ==
+		RD_KAFKA_RESP_ERR_NO_ERROR &&
+		rd_kafka_header_get_last(headers, "ce_id", &id, &length) ==
+		RD_KAFKA_RESP_ERR_NO_ERROR)
+		snprintf(name, sizeof(name), "%.*s", (int) length, (const char *) id);
+	note_failure(producer, rd_kafka_topic_name(message->rkt), name,
+				 rd_kafka_err2str(message->err));
 }
 
 static void
@@ -43,8 +63,7 @@ note_delivery(rd_kafka_t *client, const rd_kafka_message_t *message,
 	(void) client;
 	if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR)
 	{
-		note_failure(producer, rd_kafka_topic_name(message->rkt),
-					 rd_kafka_err2str(message->err));
+		note_refusal(producer, message);
 		return;
 	}
 	producer->progress_at = bridge_clock_ms();
@@ -66,7 +85,7 @@ note_error(rd_kafka_t *client, int error, const char *reason, void *opaque)
 	if (error == RD_KAFKA_RESP_ERR__FATAL)
 	{
 		rd_kafka_fatal_error(client, text, sizeof(text));
-		note_failure(opaque, "all", text);
+		note_failure(opaque, "all", "", text);
 	}
 	else
 		bridge_log(BRIDGE_LOG_WARNING, "kafka trouble", "error=%s reason=%s",
@@ -107,14 +126,13 @@ create_client(BridgeProducer *producer, const BridgeConfig *config)
 static void
 meet_topics(BridgeProducer *producer)
 {
-	static const char *const names[BRIDGE_PRODUCER_TOPICS] = {
-		BANK_TOPIC_ACCOUNTS, BANK_TOPIC_BALANCES, BANK_TOPIC_TRANSFERS,
-		BANK_TOPIC_BRIDGE
-	};
+	rd_kafka_topic_t **next = producer->topics;
 
-	for (int i = 0; i < BRIDGE_PRODUCER_TOPICS; i++)
-		producer->topics[i] = rd_kafka_topic_new(producer->client, names[i],
-												 NULL);
+	for (int i = 0; i < BRIDGE_EVENT_TOPICS; i++)
+		*next++ = rd_kafka_topic_new(producer->client, bridge_event_topics[i],
+									 NULL);
+	*next++ = rd_kafka_topic_new(producer->client, BANK_TOPIC_DEAD, NULL);
+	*next = rd_kafka_topic_new(producer->client, BANK_TOPIC_BRIDGE, NULL);
 }
 
 bool
@@ -234,6 +252,21 @@ make_headers(const BridgeProducer *producer, const BridgeEvent *event,
 	return headers;
 }
 
+/* Judges what the client said to a record of the open transaction. */
+static bool
+judge_sent(BridgeProducer *producer, const char *topic, const char *id,
+		   rd_kafka_resp_err_t error)
+{
+	if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
+	{
+		bridge_metrics_add(BRIDGE_METRIC_PUBLISH_RECORDS, 1);
+		return true;
+	}
+	bridge_inflight_withdraw(&producer->inflight);
+	note_failure(producer, topic, id, rd_kafka_err2str(error));
+	return false;
+}
+
 bool
 bridge_producer_send(BridgeProducer *producer, const BridgeEvent *event,
 					 const char *lsn, int64_t index)
@@ -252,15 +285,51 @@ bridge_producer_send(BridgeProducer *producer, const BridgeEvent *event,
 							  RD_KAFKA_V_HEADERS(headers),
 							  RD_KAFKA_V_OPAQUE((void *) number),
 							  RD_KAFKA_V_END);
-	if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
-	{
-		bridge_metrics_add(BRIDGE_METRIC_PUBLISH_RECORDS, 1);
-		return true;
-	}
+	if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
+		rd_kafka_headers_destroy(headers);
+	return judge_sent(producer, event->topic, lsn, error);
+}
+
+/* Where a letter stands, for the comparison at the next start. */
+static rd_kafka_headers_t *
+make_letter_headers(const char *lsn, const BridgePlace *place)
+{
+	rd_kafka_headers_t *headers = rd_kafka_headers_new(3);
+	char		index[24];
+	char		epoch[24];
+
+	snprintf(index, sizeof(index), "%" PRId64, place->index);
+	snprintf(epoch, sizeof(epoch), "%" PRId32, place->epoch);
+	add_header(headers, "bank_lsn", lsn, strlen(lsn));
+	add_header(headers, "bank_index", index, strlen(index));
+	add_header(headers, BRIDGE_DEAD_HEADER_EPOCH, epoch, strlen(epoch));
+	return headers;
+}
+
+bool
+bridge_producer_bury(BridgeProducer *producer, const BridgeValue *received,
+					 const char *reason, const char *lsn,
+					 const BridgePlace *place)
+{
+	rd_kafka_headers_t *headers = make_letter_headers(lsn, place);
+	char		where[48];
+	BridgeDeadLetter letter = {
+		.role = BRIDGE_ROLE_PUBLISH, .source = BANK_SLOT, .place = where,
+		.reason = reason, .key = lsn, .key_length = strlen(lsn),
+		.value = received->data, .value_length = received->length,
+		.headers = headers
+	};
+	uintptr_t	number;
+	rd_kafka_resp_err_t error;
+
+	snprintf(where, sizeof(where), "%s:%" PRId64, lsn, place->index);
+	begin_waiting(producer);
+	number = bridge_inflight_add(&producer->inflight);
+	error = bridge_dead_send(producer->client, &letter, (void *) number);
 	rd_kafka_headers_destroy(headers);
-	bridge_inflight_withdraw(&producer->inflight);
-	note_failure(producer, event->topic, rd_kafka_err2str(error));
-	return false;
+	if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
+		bridge_metrics_add(BRIDGE_METRIC_PUBLISH_DEAD, 1);
+	return judge_sent(producer, BANK_TOPIC_DEAD, lsn, error);
 }
 
 bool
@@ -280,7 +349,7 @@ bridge_producer_record(BridgeProducer *producer, const BridgePosition *position)
 							  RD_KAFKA_V_END);
 	if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
 	{
-		note_failure(producer, BANK_TOPIC_BRIDGE, rd_kafka_err2str(error));
+		note_failure(producer, BANK_TOPIC_BRIDGE, "", rd_kafka_err2str(error));
 		return false;
 	}
 	producer->recording_lsn = position->lsn;

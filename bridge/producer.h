@@ -15,10 +15,11 @@
 #include "config.h"
 #include "event.h"
 #include "inflight.h"
+#include "place.h"
 #include "position.h"
 
-/* The topics of events, and bank.bridge. */
-#define BRIDGE_PRODUCER_TOPICS 4
+/* The topics of events, bank.dead and bank.bridge. */
+#define BRIDGE_PRODUCER_TOPICS (BRIDGE_EVENT_TOPICS + 2)
 
 typedef struct BridgeProducer
 {
@@ -60,6 +61,15 @@ extern bool bridge_producer_is_waiting(const BridgeProducer *producer);
 extern bool bridge_producer_send(BridgeProducer *producer,
 								 const BridgeEvent *event,
 								 const char *lsn, int64_t index);
+
+/*
+ * The same for what makes no event, as a dead letter: what was received, and
+ * why it is none.
+ */
+extern bool bridge_producer_bury(BridgeProducer *producer,
+								 const BridgeValue *received,
+								 const char *reason, const char *lsn,
+								 const BridgePlace *place);
 
 /* Sends the position record; none may be on its way. */
 extern bool bridge_producer_record(BridgeProducer *producer,

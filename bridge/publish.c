@@ -178,7 +178,7 @@ take_frames(Publisher *publisher, bool *at_hand)
 {
 	BridgeSession *session = &publisher->session;
 	BridgeWalFrame frame;
-	BridgeExit	code = BRIDGE_EXIT_OK;
+	int			code = BRIDGE_EXIT_OK;
 
 	*at_hand = false;
 	for (int i = 0; i < FRAME_BATCH; i++)

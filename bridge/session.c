@@ -3,7 +3,8 @@
  *
  * The order matters: the slot is read once it is ours, and the position
  * record after the slot, since a predecessor writes the record first and
- * moves the slot afterwards.
+ * moves the slot afterwards.  Kafka's tail comes last: once the slot is ours,
+ * no predecessor reads more.
  */
 #include "session.h"
 
@@ -167,6 +168,22 @@ place_stream(BridgeSession *session)
 	session->placed = true;
 }
 
+/* Until all that Kafka had at the start of the process is behind. */
+static int
+open_tail(BridgeSession *session)
+{
+	BridgeStream *stream = &session->stream;
+	BridgePlace from = bridge_stream_place(stream, session->confirmed_lsn);
+
+	if (stream->compared)
+		return BRIDGE_EXIT_OK;
+	bridge_health_set(BRIDGE_ROLE_PUBLISH, false, "comparing with kafka");
+	if (!bridge_tail_open(session->config, &from, &stream->tail))
+		return unhealthy(BRIDGE_SESSION_RETRY, "kafka cannot be reached");
+	stream->compared = stream->tail == NULL;
+	return BRIDGE_EXIT_OK;
+}
+
 static void
 tell_start(const BridgeSession *session)
 {
@@ -195,8 +212,10 @@ bridge_session_open(BridgeSession *session)
 	if (code != BRIDGE_EXIT_OK)
 		return code;
 	place_stream(session);
-	tell_start(session);
-	return BRIDGE_EXIT_OK;
+	code = open_tail(session);
+	if (code == BRIDGE_EXIT_OK)
+		tell_start(session);
+	return code;
 }
 
 void
@@ -217,6 +236,8 @@ void
 bridge_session_close(BridgeSession *session)
 {
 	bridge_wal_close(&session->wal);
+	bridge_tail_close(session->stream.tail);
+	session->stream.tail = NULL;
 	PQfinish(session->sql);
 	session->sql = NULL;
 }

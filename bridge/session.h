@@ -16,10 +16,6 @@
 #include "stream.h"
 #include "wal.h"
 
-/* Beside the exit codes: try again, or wait for Kafka first. */
-#define BRIDGE_SESSION_RETRY (-1)
-#define BRIDGE_SESSION_STALLED (-2)
-
 typedef struct BridgeSession
 {
 	const BridgeConfig *config;

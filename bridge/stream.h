@@ -3,7 +3,8 @@
  * what was sent already.
  *
  * A connection that is made again begins before what was sent; the stream
- * passes over it, so that a reconnect sends nothing twice.
+ * passes over it, so that a reconnect sends nothing twice.  What a process
+ * before this one has sent is in the tail of Kafka's partitions.
  */
 #ifndef BRIDGE_STREAM_H
 #define BRIDGE_STREAM_H
@@ -17,12 +18,20 @@
 #include "pgoutput.h"
 #include "producer.h"
 #include "role.h"
+#include "tail.h"
+
+/* Beside the exit codes: a new session may do better, or is to wait. */
+#define BRIDGE_SESSION_RETRY (-1)
+#define BRIDGE_SESSION_STALLED (-2)
 
 typedef struct BridgeStream
 {
 	BridgeProducer *producer;
+	BridgeTail *tail;			/* what Kafka may have; NULL: no more */
+	bool		compared;		/* with all that was there at the start */
 	BridgeJournal journal;
-	BridgePgoutput message;
+	BridgeValue received;		/* the message as it came ... */
+	BridgePgoutput message;		/* ... and decoded */
 	BridgeEvents events;
 	int32_t		epoch;
 	uint64_t	epoch_lsn;		/* where it began; 0: before the slot */
@@ -43,12 +52,18 @@ extern void bridge_stream_create(BridgeStream *stream, BridgeProducer *producer,
 /* A connection begins: what was half read comes again. */
 extern void bridge_stream_restart(BridgeStream *stream);
 
+/* Where the stream goes on that begins at this LSN. */
+extern BridgePlace bridge_stream_place(const BridgeStream *stream,
+									   uint64_t lsn);
+
 /*
- * Takes one message of the plugin.  OK; FAILED where it is not understood,
- * LOST where it does not follow what came before, KAFKA where the producer
- * refuses: logged with the LSN.
+ * Takes one message of the plugin.  OK; RETRY where Kafka does not say what
+ * it has; FAILED where the stream is out of order, MISSING where a table of
+ * the journal has changed, LOST where it does not follow what came before,
+ * KAFKA where the producer refuses: logged with the LSN.  A message of no
+ * event goes to bank.dead.
  */
-extern BridgeExit bridge_stream_take(BridgeStream *stream, const char *data,
-									 size_t length, uint64_t lsn);
+extern int	bridge_stream_take(BridgeStream *stream, const char *data,
+							   size_t length, uint64_t lsn);
 
 #endif

@@ -97,6 +97,17 @@ bank_limit_allows(const BankAccount *account, int64 amount, TimestampTz at)
 	return !limit.is_set || spent_on(account, day) <= limit.value - amount;
 }
 
+static const char *
+day_text(DateADT day)
+{
+	int			year;
+	int			month;
+	int			of_month;
+
+	j2date(day + POSTGRES_EPOCH_JDATE, &year, &month, &of_month);
+	return psprintf("%04d-%02d-%02d", year, month, of_month);
+}
+
 void
 bank_limit_raise_exceeded(const BankAccount *account, int64 amount)
 {
@@ -107,9 +118,7 @@ bank_limit_raise_exceeded(const BankAccount *account, int64 amount)
 			 errmsg("limit exceeded"),
 			 errdetail("Account %s has paid " INT64_FORMAT " of " INT64_FORMAT " on %s, " INT64_FORMAT " is asked.",
 					   bank_uuid_text(&account->account_id), spent_on(account, day),
-					   limit_on(account, day).value,
-					   DatumGetCString(DirectFunctionCall1(date_out, DateADTGetDatum(day))),
-					   amount),
+					   limit_on(account, day).value, day_text(day), amount),
 			 errhint("The next local day begins a new count; bank.set_limit changes the limit.")));
 }
 

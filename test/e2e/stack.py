@@ -103,6 +103,13 @@ class Stack:
         role = self.health()['roles'].get(name, {})
         return role['pid'] if role.get('healthy') else None
 
+    def metric(self, name):
+        """The number of a metric of the bridge that has no labels."""
+        with urllib.request.urlopen(self.env['BANK_BRIDGE_METRICS_URL'], timeout=10) as reply:
+            lines = reply.read().decode().splitlines()
+        return int(next(line.split()[1] for line in lines
+                        if line.startswith(f'bank_bridge_{name} ')))
+
     # Shorthands of the tests.
 
     def customer(self, *currencies, money=0):

@@ -22,6 +22,7 @@ class Seen:
     def complaints(self):
         return checker.check_journal(self.journal) \
             + checker.check_events(self.journal, self.records) \
+            + checker.check_once(self.records) \
             + checker.check_notifications(self.journal, self.notifications, self.log)
 
     # What is spoilt below.
@@ -119,6 +120,7 @@ SPOILT = {
     '9: a source': lambda s: head(s.told, 'ce_source', '/bank/x'),
     '9: a time': lambda s: head(s.balance, 'ce_time', '2026-01-01T00:00:00.000000Z'),
     '9: a header more': lambda s: head(s.told, 'x', 'x'),
+    '9: a record twice': again,
     '9: another one of the same id': lambda s: again(s, amount=1),
     '9: an index': lambda s: add(vars(s.balance), 'index', 1),
     '9: an order': swap_places,

@@ -13,7 +13,7 @@ def test_many_clients_at_once(stack):
     outcomes = load.outcomes
     found = outcomes.check(checker.Journal(stack.ledger))
     assert not found, checker.shortened(found)
-    assert checker.require_sound(stack) == 0, 'nothing was killed, so nothing came twice'
+    checker.require_sound(stack)
     require_variety(outcomes.counts)
 
 

@@ -145,7 +145,7 @@ FROM (
     ('ALTER TABLE bank_ledger.transfer RENAME TO transfers;
       CREATE TABLE bank_ledger.transfer (LIKE bank_ledger.transfers, PRIMARY KEY (transfer_id)) PARTITION BY HASH (transfer_id);
       CREATE TABLE bank_ledger.transfer_0 PARTITION OF bank_ledger.transfer FOR VALUES WITH (MODULUS 1, REMAINDER 0)', '42809'),
-    ('ALTER TABLE bank_ledger.transfer ADD UNIQUE (completed_at) DEFERRABLE', '0A000'),
+    ('ALTER TABLE bank_ledger.transfer ADD UNIQUE (transfer_id, amount) DEFERRABLE', '0A000'),
     ('ALTER TABLE bank_ledger.account_event DROP CONSTRAINT account_event_pkey,
       ADD PRIMARY KEY (account_id, version) DEFERRABLE', '0A000'),
     ('CREATE UNIQUE INDEX ON bank_ledger.transfer (from_account) WHERE amount < 6 AND from_account = {a};

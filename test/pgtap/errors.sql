@@ -4,6 +4,25 @@ BEGIN;
 SELECT no_plan();
 \ir setup/accounts.psql
 
+-- A payer and a payee with holds in every state, a transfer that was reversed,
+-- and a limit of 100 of which 55 are paid.
+INSERT INTO account_named
+SELECT n.name, (bank.create_account('c0000000-0000-4000-8000-000000000070')).account_id
+FROM (VALUES ('payer'), ('payee')) AS n (name);
+SELECT lives_ok(pg_temp.with_ids(s.statement), s.statement)
+FROM (VALUES
+    ('SELECT bank.deposit({payer}, 500, ''ee000000-0000-4000-8000-000000000020'', ''salary'')'),
+    ('SELECT bank.deposit({payer}, 7, ''ee000000-0000-4000-8000-000000000021'')'),
+    ('SELECT bank.reverse(''ee000000-0000-4000-8000-000000000021'', ''ee000000-0000-4000-8000-000000000022'')'),
+    ('SELECT bank.hold({payer}, {payee}, 50, ''infinity'', ''e1000000-0000-4000-8000-000000000001'')'),
+    ('SELECT bank.hold({payer}, {payee}, 10, ''infinity'', ''e1000000-0000-4000-8000-000000000002'')'),
+    ('SELECT bank.void_hold(''e1000000-0000-4000-8000-000000000002'')'),
+    ('SELECT bank.hold({payer}, {payee}, 10, ''infinity'', ''e1000000-0000-4000-8000-000000000003'')'),
+    ('SELECT bank.post_hold(''e1000000-0000-4000-8000-000000000003'', 5)'),
+    ('SELECT bank.hold({payer}, {payee}, 3, clock_timestamp() + interval ''1 ms'', ''e1000000-0000-4000-8000-000000000004'')'),
+    ('SELECT bank.set_limit({payer}, 100)'),
+    ('SELECT pg_sleep(0.002)')) AS s (statement);
+
 CREATE TEMPORARY TABLE refused (code text, statement text, seen_code text,
                                 message text, detail text, hint text);
 INSERT INTO refused (code, statement) VALUES
@@ -20,6 +39,11 @@ INSERT INTO refused (code, statement) VALUES
 ('LG001', 'bank.withdraw({settlement}, 1)'),
 ('LG001', 'bank.inactivate_account({settlement})'),
 ('LG001', 'bank.ledger_balance({settlement})'),
+('LG001', 'bank.hold({unknown}, {b}, 1, ''infinity'')'),
+('LG001', 'bank.hold({a}, {settlement}, 1, ''infinity'')'),
+('LG001', 'bank.set_limit({settlement}, 1)'),
+('LG001', 'bank.set_limit({unknown}, NULL)'),
+('LG001', 'bank.accept_clock({unknown})'),
 -- customers as customer-api has them
 ('LG002', 'bank.create_account(''00000000-0000-4000-8000-000000000404'')'),
 ('LG002', 'bank.reactivate_customer(''00000000-0000-4000-8000-000000000404'')'),
@@ -43,7 +67,32 @@ INSERT INTO refused (code, statement) VALUES
 ('LG007', 'bank.transfer({dollars}, {a}, 1)'),
 ('LG010', 'bank.inactivate_account({a})'),
 ('LG010', 'bank.inactivate_customer(''c0000000-0000-4000-8000-000000000070'')'),
+('LG004', 'bank.hold({closed}, {b}, 1, ''infinity'')'),
+('LG004', 'bank.hold({a}, {closed}, 1, ''infinity'')'),
+('LG004', 'bank.set_limit({closed}, 1)'),
+('LG004', 'bank.accept_clock({closed})'),
+('LG005', 'bank.hold({a}, {b}, 991, ''infinity'')'),
+('LG005', 'bank.transfer({payer}, {payee}, 446)'),
+('LG005', 'bank.reverse(''ee000000-0000-4000-8000-000000000001'')'),
+('LG006', 'bank.hold({a}, {foreign}, 1, ''infinity'')'),
+('LG007', 'bank.hold({a}, {dollars}, 1, ''infinity'')'),
+('LG010', 'bank.inactivate_account({payee})'),
+('LG012', 'bank.transfer({payer}, {payee}, 46)'),
+('LG012', 'bank.withdraw({payer}, 46)'),
+('LG012', 'bank.hold({payer}, {payee}, 46, ''infinity'')'),
 ('LG014', 'bank.balance({unknown})'),
+('LG015', 'bank.post_hold(''e1000000-0000-4000-8000-000000000002'')'),
+('LG015', 'bank.post_hold(''e1000000-0000-4000-8000-000000000003'')'),
+('LG015', 'bank.post_hold(''e1000000-0000-4000-8000-000000000003'', 6)'),
+('LG015', 'bank.void_hold(''e1000000-0000-4000-8000-000000000003'')'),
+('LG015', 'bank.post_hold(''e1000000-0000-4000-8000-000000000004'')'),
+('LG015', 'bank.void_hold(''e1000000-0000-4000-8000-000000000004'')'),
+('LG016', 'bank.post_hold(''ee000000-0000-4000-8000-000000000004'')'),
+('LG016', 'bank.void_hold(''ee000000-0000-4000-8000-00000000ffff'')'),
+('LG016', 'bank.reverse(''ee000000-0000-4000-8000-00000000ffff'')'),
+('LG017', 'bank.reverse(''ee000000-0000-4000-8000-000000000021'')'),
+('LG017', 'bank.reverse(''ee000000-0000-4000-8000-000000000021'', ''ee000000-0000-4000-8000-00000000ffff'')'),
+('LG017', 'bank.reverse(''ee000000-0000-4000-8000-000000000022'')'),
 ('LG016', 'bank_report.requeue(''ee000000-0000-4000-8000-00000000ffff'')'),
 -- keys that name something else
 ('LG008', 'bank.transfer({a}, {b}, 11, ''ee000000-0000-4000-8000-000000000004'')'),
@@ -55,7 +104,28 @@ INSERT INTO refused (code, statement) VALUES
 ('LG008', 'bank.create_account(''c0000000-0000-4000-8000-000000000070'', ''USD'', {a})'),
 ('LG008', 'bank.create_account(''c0000000-0000-4000-8000-000000000071'', ''BRL'', {a})'),
 ('22023', 'bank.create_account(''c0000000-0000-4000-8000-000000000070'', ''BRL'', {settlement})'),
+('LG008', 'bank.deposit({payer}, 500, ''ee000000-0000-4000-8000-000000000020'')'),
+('LG008', 'bank.deposit({payer}, 500, ''ee000000-0000-4000-8000-000000000020'', ''wages'')'),
+('LG008', 'bank.hold({payer}, {payee}, 51, ''infinity'', ''e1000000-0000-4000-8000-000000000001'')'),
+('LG008', 'bank.hold({payer}, {payee}, 50, ''2100-01-01'', ''e1000000-0000-4000-8000-000000000001'')'),
+('LG008', 'bank.hold({payee}, {payer}, 50, ''infinity'', ''e1000000-0000-4000-8000-000000000001'')'),
+('LG008', 'bank.hold({payer}, {payee}, 50, ''infinity'', ''e1000000-0000-4000-8000-000000000001'', ''x'')'),
+('LG008', 'bank.hold({a}, {b}, 10, ''infinity'', ''ee000000-0000-4000-8000-000000000004'')'),
+('LG008', 'bank.reverse(''ee000000-0000-4000-8000-000000000004'', ''ee000000-0000-4000-8000-000000000001'')'),
+('LG008', 'bank.reverse(''ee000000-0000-4000-8000-000000000004'', ''ee000000-0000-4000-8000-000000000022'')'),
 -- null
+('22004', 'bank.hold(NULL, {b}, 1, ''infinity'')'),
+('22004', 'bank.hold({a}, NULL, 1, ''infinity'')'),
+('22004', 'bank.hold({a}, {b}, NULL, ''infinity'')'),
+('22004', 'bank.hold({a}, {b}, 1, NULL)'),
+('22004', 'bank.post_hold(NULL)'),
+('22004', 'bank.void_hold(NULL)'),
+('22004', 'bank.expire_holds(NULL)'),
+('22004', 'bank.reverse(NULL)'),
+('22004', 'bank.set_limit(NULL, 1)'),
+('22004', 'bank.accept_clock(NULL)'),
+('22004', 'bank.transfer_batch(NULL, ''{}'', ''{}'')'),
+('22004', 'bank.transfer_batch(''{}'', ''{}'', NULL)'),
 ('22004', 'bank.create_account(NULL)'),
 ('22004', 'bank.create_account(''c0000000-0000-4000-8000-000000000070'', NULL)'),
 ('22004', 'bank.inactivate_customer(NULL)'),
@@ -96,7 +166,25 @@ INSERT INTO refused (code, statement) VALUES
 ('22023', 'bank_report.schedule(61)'),
 ('22023', 'bank_report.schedule(2880)'),
 ('22023', 'bank_report.schedule(2147483647)'),
+('22023', 'bank.transfer({a}, {b}, 1, NULL, repeat(''é'', 141))'),
+('22023', 'bank.deposit({a}, 1, NULL, repeat(''x'', 141))'),
+('22023', 'bank.hold({a}, {b}, 1, ''infinity'', NULL, repeat(''x'', 141))'),
+('22023', 'bank.hold({a}, {b}, 0, ''infinity'')'),
+('22023', 'bank.hold({a}, {a}, 1, ''infinity'')'),
+('22023', 'bank.hold({a}, {b}, 1, ''2000-01-01'')'),
+('22023', 'bank.hold({a}, {b}, 1, ''-infinity'')'),
+('22023', 'bank.post_hold(''e1000000-0000-4000-8000-000000000001'', 51)'),
+('22023', 'bank.post_hold(''e1000000-0000-4000-8000-000000000001'', 0)'),
+('22023', 'bank.expire_holds(0)'),
+('22023', 'bank.expire_holds(10001)'),
+('22023', 'bank.set_limit({a}, -1)'),
+('22023', 'bank.transfer_batch(''{}'', ARRAY[{a}]::uuid[], ''{}'')'),
+('22023', 'bank.transfer_batch(ARRAY[{a}]::uuid[], ARRAY[{b}]::uuid[], ''{1}'', ''{}'')'),
+('22023', 'bank.transfer_batch(ARRAY[[{a}]]::uuid[], ARRAY[[{b}]]::uuid[], ''{{1}}'')'),
+('22023', 'bank.transfer_batch(array_fill({a}::uuid, ARRAY[10001]), array_fill({b}::uuid, ARRAY[10001]), array_fill(1::bigint, ARRAY[10001]))'),
 -- out of range
+('22003', 'bank.hold({a}, {b}, 9007199254740992, ''infinity'')'),
+('22003', 'bank.set_limit({a}, 9007199254740992)'),
 ('22003', 'bank.transfer({a}, {b}, 9007199254740992)'),
 ('22003', 'bank.deposit({a}, 9007199254740992)'),
 ('22003', 'bank.deposit({a}, 9223372036854775807)'),
@@ -118,6 +206,7 @@ CREATE FUNCTION pg_temp.state() RETURNS text LANGUAGE sql AS $$
     SELECT md5(concat((SELECT string_agg(t::text, ',' ORDER BY t::text) FROM bank_ledger.account AS t),
                       (SELECT string_agg(t::text, ',' ORDER BY t::text) FROM bank_ledger.account_event AS t),
                       (SELECT string_agg(t::text, ',' ORDER BY t::text) FROM bank_ledger.transfer AS t),
+                      (SELECT string_agg(t::text, ',' ORDER BY t::text) FROM bank_ledger.hold AS t),
                       (SELECT string_agg(t::text, ',' ORDER BY t::text) FROM bank_ledger.customer AS t),
                       (SELECT string_agg(t::text, ',' ORDER BY t::text) FROM bank_ledger.operator_act AS t),
                       (SELECT string_agg(t::text, ',' ORDER BY t::text) FROM bank_report.notification AS t)))
@@ -162,7 +251,7 @@ SELECT is_empty($$SELECT statement FROM refused WHERE code LIKE 'LG%' AND coales
                 'every refusal of ours has a detail');
 SELECT is_empty(
     $$SELECT statement, detail FROM refused
-      WHERE code IN ('LG001', 'LG002', 'LG003', 'LG004', 'LG005', 'LG006', 'LG007', 'LG010', 'LG014', 'LG016')
+      WHERE code IN ('LG001', 'LG002', 'LG003', 'LG004', 'LG005', 'LG006', 'LG007', 'LG010', 'LG012', 'LG014', 'LG015', 'LG016', 'LG017')
         AND detail !~ '[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}'$$,
     'and names the id it is about');
 
@@ -195,6 +284,11 @@ BEGIN
         'bank.inactivate_account({b})',
         'bank.reactivate_customer(''c0000000-0000-4000-8000-000000000070'')',
         'bank.transfer({a}, {b}, 1)', 'bank.deposit({a}, 1)', 'bank.withdraw({a}, 1)',
+        'bank.transfer_batch(''{}'', ''{}'', ''{}'')', 'bank.hold({a}, {b}, 1, ''infinity'')',
+        'bank.post_hold(''e1000000-0000-4000-8000-000000000001'')',
+        'bank.void_hold(''e1000000-0000-4000-8000-000000000001'')', 'bank.expire_holds()',
+        'bank.reverse(''ee000000-0000-4000-8000-000000000004'')', 'bank.set_limit({a}, 1)',
+        'bank.accept_clock({a})',
         'bank_report.requeue(''ee000000-0000-4000-8000-000000000004'')',
         'bank_report.schedule()', 'bank_report.unschedule()']
     LOOP

@@ -1,0 +1,387 @@
+/*
+ * The tails of all partitions publish writes, compared with the stream.
+ *
+ * A producer that is gone may still have requests on their way, hence the
+ * wait for ends that stand still.  A partition has what one producer wrote to
+ * it without holes; where one is met nevertheless, an event is not sent
+ * behind a higher version of its account, which a compacted topic would then
+ * forget.
+ *
+ * Memory: what the cursors fetch ahead, and the versions of a partition in
+ * which a hole was met.
+ */
+#include "tail.h"
+
+#include <inttypes.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "contract.h"
+#include "cursor.h"
+#include "database.h"
+#include "log.h"
+#include "role.h"
+#include "versions.h"
+
+#define TOPICS (BRIDGE_EVENT_TOPICS + 1)
+#define METADATA_TIMEOUT_MS 5000
+#define SETTLE_TICK_MS 100
+#define SETTLE_LIMIT_MS 60000
+
+/* Steps back from the end, each so many times the one before. */
+#define STEP_FACTOR 16
+
+typedef struct TailPartition
+{
+	BridgeCursor cursor;
+	bool		loaded;			/* the cursor's record is not yet passed */
+	bool		ended;
+	BridgeVersions versions;	/* empty until a hole is met */
+} TailPartition;
+
+typedef struct TailTopic
+{
+	const char *name;
+	rd_kafka_topic_t *handle;
+	int			count;
+	TailPartition *partitions;
+} TailTopic;
+
+struct BridgeTail
+{
+	rd_kafka_t *client;
+	TailTopic	topics[TOPICS];
+	BridgePlace last;			/* of all records */
+};
+
+static bool
+count_partitions(BridgeTail *tail, TailTopic *topic)
+{
+	const rd_kafka_metadata_t *metadata;
+	rd_kafka_resp_err_t error = rd_kafka_metadata(tail->client, 0, topic->handle,
+												  &metadata,
+												  METADATA_TIMEOUT_MS);
+
+	if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
+	{
+		error = metadata->topics[0].err;
+		topic->count = metadata->topics[0].partition_cnt;
+		rd_kafka_metadata_destroy(metadata);
+	}
+	if (error == RD_KAFKA_RESP_ERR_NO_ERROR && topic->count > 0)
+		return true;
+	bridge_log(BRIDGE_LOG_WARNING, "topic could not be looked at",
+			   "topic=%s error=%s", topic->name, rd_kafka_err2str(error));
+	topic->count = 0;
+	return false;
+}
+
+static bool
+add_topic(BridgeTail *tail, int number, const char *name)
+{
+	TailTopic  *topic = &tail->topics[number];
+
+	topic->name = name;
+	topic->handle = rd_kafka_topic_new(tail->client, name, NULL);
+	if (!count_partitions(tail, topic))
+		return false;
+	topic->partitions = calloc((size_t) topic->count, sizeof(TailPartition));
+	if (topic->partitions == NULL)
+		return false;
+	for (int i = 0; i < topic->count; i++)
+	{
+		topic->partitions[i].cursor.topic = topic->handle;
+		topic->partitions[i].cursor.partition = i;
+		topic->partitions[i].cursor.end = -1;
+	}
+	return true;
+}
+
+static bool
+add_topics(BridgeTail *tail)
+{
+	for (int i = 0; i < BRIDGE_EVENT_TOPICS; i++)
+		if (!add_topic(tail, i, bridge_event_topics[i]))
+			return false;
+	return add_topic(tail, BRIDGE_EVENT_TOPICS, BANK_TOPIC_DEAD);
+}
+
+/* Asks for all ends; *moved where one is not where it was. */
+static bool
+ask_ends(BridgeTail *tail, bool *moved)
+{
+	*moved = false;
+	for (int t = 0; t < TOPICS; t++)
+	{
+		for (int i = 0; i < tail->topics[t].count; i++)
+		{
+			BridgeCursor *cursor = &tail->topics[t].partitions[i].cursor;
+			int64_t		before = cursor->end;
+
+			if (bridge_stop_requested() ||
+				!bridge_cursor_ask_ends(tail->client, cursor))
+				return false;
+			*moved = *moved || cursor->end != before;
+		}
+	}
+	return true;
+}
+
+static bool
+wait_for_ends(BridgeTail *tail, int64_t settle_ms)
+{
+	int64_t		now = bridge_clock_ms();
+	int64_t		limit = now + SETTLE_LIMIT_MS + settle_ms;
+	int64_t		still_since = now;
+	bool		moved;
+
+	do
+	{
+		if (!ask_ends(tail, &moved))
+			return false;
+		now = bridge_clock_ms();
+		if (moved)
+			still_since = now;
+		if (now - still_since >= settle_ms)
+			return true;
+		bridge_stop_sleep(SETTLE_TICK_MS);
+	} while (now < limit);
+	bridge_log(BRIDGE_LOG_WARNING, "somebody else writes to the topics",
+			   "settle_ms=%" PRId64, settle_ms);
+	return false;
+}
+
+/* Reads the next record into the partition. */
+static bool
+load(TailPartition *partition)
+{
+	BridgeCursorRead read = bridge_cursor_read(&partition->cursor);
+
+	partition->loaded = read == BRIDGE_CURSOR_RECORD;
+	partition->ended = read == BRIDGE_CURSOR_END;
+	return read != BRIDGE_CURSOR_UNKNOWN;
+}
+
+/* Where the last record of a partition says no place, all are compared. */
+static void
+note_last(BridgeTail *tail, const TailPartition *partition)
+{
+	static const BridgePlace never = {INT32_MAX, UINT64_MAX, INT64_MAX};
+	const BridgePlace *last = partition->loaded ? &partition->cursor.place : &never;
+
+	if (bridge_place_compare(last, &tail->last) > 0)
+		tail->last = *last;
+}
+
+static bool
+is_before(const TailPartition *partition, const BridgePlace *from)
+{
+	return partition->loaded &&
+		bridge_place_compare(&partition->cursor.place, from) < 0;
+}
+
+/* Goes back from the end until a record is before the place. */
+static bool
+find_begin(BridgeTail *tail, TailPartition *partition, const BridgePlace *from)
+{
+	BridgeCursor *cursor = &partition->cursor;
+	int64_t		step = 1;
+	int64_t		offset;
+
+	partition->ended = cursor->first >= cursor->end;
+	while (!partition->ended)
+	{
+		offset = cursor->end - step;
+		if (offset < cursor->first)
+			offset = cursor->first;
+		bridge_cursor_seek(cursor, offset);
+		if (!load(partition))
+			return false;
+		if (step == 1)
+			note_last(tail, partition);
+		if (offset == cursor->first || is_before(partition, from))
+			break;
+		partition->ended = false;
+		step *= STEP_FACTOR;
+	}
+	if (step == 1 && is_before(partition, from))
+	{
+		bridge_cursor_stop(cursor);
+		partition->loaded = false;
+		partition->ended = true;
+	}
+	return true;
+}
+
+static bool
+find_begins(BridgeTail *tail, const BridgePlace *from)
+{
+	for (int t = 0; t < TOPICS; t++)
+		for (int i = 0; i < tail->topics[t].count; i++)
+			if (!find_begin(tail, &tail->topics[t].partitions[i], from))
+				return false;
+	return true;
+}
+
+bool
+bridge_tail_open(const BridgeConfig *config, const BridgePlace *from,
+				 BridgeTail **tail)
+{
+	BridgeTail *opened = calloc(1, sizeof(BridgeTail));
+
+	*tail = NULL;
+	if (opened == NULL)
+		return false;
+	opened->client = bridge_cursor_client(config);
+	if (opened->client == NULL || !add_topics(opened) ||
+		!wait_for_ends(opened, config->kafka_settle_ms) ||
+		!find_begins(opened, from))
+	{
+		bridge_tail_close(opened);
+		return false;
+	}
+	if (bridge_tail_ends_before(opened, from))
+		bridge_tail_close(opened);
+	else
+		*tail = opened;
+	return true;
+}
+
+bool
+bridge_tail_ends_before(const BridgeTail *tail, const BridgePlace *place)
+{
+	return bridge_place_compare(&tail->last, place) < 0;
+}
+
+static TailTopic *
+find_topic(BridgeTail *tail, const char *name)
+{
+	int			t = 0;
+
+	while (t < TOPICS - 1 && strcmp(tail->topics[t].name, name) != 0)
+		t++;
+	return &tail->topics[t];
+}
+
+/* The partition is chosen as the producer does. */
+static TailPartition *
+find_partition(BridgeTail *tail, const BridgeTailQuestion *question)
+{
+	TailTopic  *topic = find_topic(tail, question->topic);
+	const char *key = question->key;
+	int32_t		partition =
+	rd_kafka_msg_partitioner_murmur2(topic->handle, key, strlen(key),
+									 topic->count, NULL, NULL);
+
+	return &topic->partitions[partition];
+}
+
+/* Reads the rest of the partition for its versions, and comes back. */
+static BridgeTailAnswer
+learn_versions(TailPartition *partition)
+{
+	BridgeCursor *cursor = &partition->cursor;
+	int64_t		here = cursor->offset;
+
+	do
+	{
+		if (cursor->version > 0 && cursor->account_id[0] != '\0' &&
+			!bridge_versions_raise(&partition->versions, cursor->account_id,
+								   cursor->version))
+		{
+			bridge_log(BRIDGE_LOG_ERROR, "too many accounts to compare",
+					   "topic=%s partition=%" PRId32 " hint=%s",
+					   rd_kafka_topic_name(cursor->topic), cursor->partition,
+					   "Run bank-bridge rebuild.");
+			return BRIDGE_TAIL_LOST;
+		}
+		if (!load(partition))
+			return BRIDGE_TAIL_UNKNOWN;
+	} while (partition->loaded);
+	bridge_cursor_seek(cursor, here);
+	return load(partition) ? BRIDGE_TAIL_LACKING : BRIDGE_TAIL_UNKNOWN;
+}
+
+/* The partition goes on behind the place, and has no record there. */
+static BridgeTailAnswer
+judge_hole(TailPartition *partition, const BridgeTailQuestion *question)
+{
+	BridgeTailAnswer answer = BRIDGE_TAIL_LACKING;
+
+	if (question->version == 0)
+		return BRIDGE_TAIL_LACKING;
+	if (partition->versions.count == 0)
+		answer = learn_versions(partition);
+	if (answer != BRIDGE_TAIL_LACKING)
+		return answer;
+	return bridge_versions_highest(&partition->versions, question->key) >=
+		question->version ? BRIDGE_TAIL_PRESENT : BRIDGE_TAIL_LACKING;
+}
+
+/* Something stands at this very place. */
+static BridgeTailAnswer
+judge_match(TailPartition *partition, const BridgeTailQuestion *question)
+{
+	const BridgeCursor *cursor = &partition->cursor;
+	char		lsn[BRIDGE_LSN_SIZE];
+
+	partition->loaded = false;
+	if (strlen(cursor->id) == question->id_length &&
+		memcmp(cursor->id, question->id, question->id_length) == 0)
+		return BRIDGE_TAIL_PRESENT;
+	bridge_database_format_lsn(question->place.lsn, lsn);
+	bridge_log(BRIDGE_LOG_ERROR, "kafka has another record at this place",
+			   "topic=%s partition=%" PRId32 " offset=%" PRId64 " lsn=%s"
+			   " index=%" PRId64 " ce_id=%s hint=%s", question->topic,
+			   cursor->partition, cursor->offset, lsn, question->place.index,
+			   cursor->id, "Run bank-bridge rebuild --new-epoch.");
+	return BRIDGE_TAIL_LOST;
+}
+
+BridgeTailAnswer
+bridge_tail_ask(BridgeTail *tail, const BridgeTailQuestion *question)
+{
+	TailPartition *partition = find_partition(tail, question);
+
+	while (!partition->ended)
+	{
+		int			order;
+
+		if (!partition->loaded && !load(partition))
+			return BRIDGE_TAIL_UNKNOWN;
+		if (partition->ended)
+			break;
+		order = bridge_place_compare(&partition->cursor.place, &question->place);
+		if (order > 0)
+			return judge_hole(partition, question);
+		if (order == 0)
+			return judge_match(partition, question);
+		partition->loaded = false;
+	}
+	return BRIDGE_TAIL_LACKING;
+}
+
+void
+bridge_tail_close(BridgeTail *tail)
+{
+	if (tail == NULL)
+		return;
+	for (int t = 0; t < TOPICS; t++)
+	{
+		TailTopic  *topic = &tail->topics[t];
+
+		for (int i = 0; topic->partitions != NULL && i < topic->count; i++)
+		{
+			bridge_cursor_stop(&topic->partitions[i].cursor);
+			bridge_versions_free(&topic->partitions[i].versions);
+		}
+		free(topic->partitions);
+		if (topic->handle != NULL)
+			rd_kafka_topic_destroy(topic->handle);
+	}
+	if (tail->client != NULL)
+		rd_kafka_destroy(tail->client);
+	free(tail);
+}

@@ -1,0 +1,59 @@
+/*
+ * What Kafka already holds of what the stream brings again after a restart.
+ *
+ * The stream and each partition are both in the order of their places, so
+ * they are compared in step, with one cursor a partition; memory does not
+ * grow with the length of the tail.
+ */
+#ifndef BRIDGE_TAIL_H
+#define BRIDGE_TAIL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "config.h"
+#include "event.h"
+#include "place.h"
+
+typedef enum BridgeTailAnswer
+{
+	BRIDGE_TAIL_LACKING,		/* to be sent */
+	BRIDGE_TAIL_PRESENT,		/* there, or a higher version of its account */
+	BRIDGE_TAIL_UNKNOWN,		/* Kafka does not say: open it again, later */
+	BRIDGE_TAIL_LOST			/* not comparable; logged */
+} BridgeTailAnswer;
+
+typedef struct BridgeTail BridgeTail;
+
+/* What is asked for: an event, or a dead letter, which has no id. */
+typedef struct BridgeTailQuestion
+{
+	const char *topic;
+	const char *key;
+	const char *id;				/* "" where it has none */
+	size_t		id_length;
+	int64_t		version;		/* 0: none; else the key is its account */
+	BridgePlace place;
+} BridgeTailQuestion;
+
+/*
+ * Waits until the ends of all partitions have stood still for
+ * kafka.settle_ms, and finds where the records from the place on begin.
+ * False, logged, where Kafka does not say or the process must stop.  *tail is
+ * NULL where there is nothing to compare.
+ */
+extern bool bridge_tail_open(const BridgeConfig *config,
+							 const BridgePlace *from, BridgeTail **tail);
+
+/* Asked in the order of the places. */
+extern BridgeTailAnswer bridge_tail_ask(BridgeTail *tail,
+										const BridgeTailQuestion *question);
+
+/* Nothing at or after this place is in Kafka: the comparison is over. */
+extern bool bridge_tail_ends_before(const BridgeTail *tail,
+									const BridgePlace *place);
+
+/* NULL is let pass. */
+extern void bridge_tail_close(BridgeTail *tail);
+
+#endif

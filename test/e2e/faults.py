@@ -1,0 +1,50 @@
+"""What the tests that hurt the stack share: clients at work before and after
+the fault, and everything held against the journal at the end."""
+import contextlib
+import os
+import subprocess
+
+import checker
+from load import Load
+from stack import ROOT, RUN, ended, eventually
+
+PAUSE_S = 0.01          # between the calls of a client, so that load is not all
+SOME = 150              # postings before and after the fault
+
+
+@contextlib.contextmanager
+def under_load(stack, **exceptions):
+    """Clients at work before the fault in the block and after it."""
+    with Load(stack, pause_s=PAUSE_S, may_be_away=True) as load:
+        eventually(lambda: load.reached(SOME), 'postings before the fault')
+        yield load
+        after = len(load.outcomes.done) + SOME
+        eventually(lambda: load.reached(after), 'postings after the fault')
+    stack.quiet()
+    found = load.outcomes.check(checker.Journal(stack.ledger))
+    assert not found, checker.shortened(found)
+    checker.require_sound(stack, **exceptions)
+
+
+def require_ended(pids):
+    eventually(lambda: all(map(ended, pids)), f'processes {pids} have ended')
+
+
+OWN_LOG = RUN / 'log/own-bridge.log'
+
+
+@contextlib.contextmanager
+def own_bridge(*command, **settings):
+    """A bridge whose exit status is ours to see."""
+    conf = RUN / 'bridge/bank-bridge.conf'
+    changes = {f'BANK_BRIDGE_{name.upper()}': value for name, value in settings.items()}
+    with open(OWN_LOG, 'ab') as log:
+        bridge = subprocess.Popen(
+            ['deploy/as-server', str(ROOT / 'bridge/build/bank-bridge'), '--config', str(conf),
+             *command], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            env={**os.environ, **changes})
+    try:
+        yield bridge
+    finally:
+        bridge.kill()
+        bridge.wait()

@@ -1,0 +1,124 @@
+"""The publisher killed again and again, doubled, frozen, and fed with rows
+that are not the journal's."""
+import contextlib
+import json
+import random
+import signal
+import subprocess
+import time
+
+import pytest
+
+from faults import own_bridge, require_ended, under_load
+from stack import eventually, kill
+
+KILLS = 5
+SENDER_TIMEOUT_S = 3
+
+
+def restart_publisher(stack):
+    """Kills it and waits for the next one."""
+    before = eventually(lambda: stack.role('publish'), 'publish works')
+    kill(before)
+    eventually(lambda: stack.role('publish') not in (None, before), 'publish works again')
+
+
+def test_killed_again_and_again(stack):
+    """Nothing is twice in Kafka, since what was there already was found."""
+    suppressed = stack.metric('publish_suppressed_total')
+    with under_load(stack):
+        for _ in range(KILLS):
+            time.sleep(random.uniform(0, 1))        # any moment will do
+            restart_publisher(stack)
+    assert stack.metric('publish_suppressed_total') > suppressed
+
+
+def letters(stack):
+    """Headers and values of bank.dead, oldest first; a value is any bytes."""
+    done = subprocess.run(['kcat', '-C', '-e', '-q', '-J', '-b', stack.env['BANK_KAFKA_BROKERS'],
+                           '-t', 'bank.dead'], stdout=subprocess.PIPE, check=True, timeout=60)
+    found = [json.loads(line) for line in done.stdout.decode('latin-1').splitlines()]
+    return [(dict(zip(one['headers'][::2], one['headers'][1::2])), one['payload'])
+            for one in sorted(found, key=lambda one: (one['ts'], one['offset']))]
+
+
+@contextlib.contextmanager
+def foreign_table(stack):
+    stack.ledger.rows('CREATE TABLE public.foreign_row (words text)')
+    stack.ledger.rows('ALTER PUBLICATION bank ADD TABLE public.foreign_row')
+    try:
+        yield
+    finally:
+        stack.ledger.rows('SELECT bank_ledger.publish()')
+        stack.ledger.rows('DROP TABLE public.foreign_row')
+
+
+def test_foreign_rows_are_buried(stack):
+    """What is not the journal's goes to bank.dead, and the stream goes on."""
+    buried, before = stack.metric('publish_dead_total'), len(letters(stack))
+    _, payer, payee = stack.customer('BRL', 'BRL', money=10)
+    with foreign_table(stack):
+        stack.ledger.rows("INSERT INTO public.foreign_row VALUES ('small'), (repeat('x', 600000))")
+        moved = stack.transfer(payer, payee, 1)['transfer_id']
+        stack.notified(moved, 'delivered')
+        stack.published()
+    small, large = letters(stack)[before:]
+    for headers, _ in (small, large):
+        assert headers['bank_dead_role'] == 'publish'
+        assert headers['bank_dead_source'] == 'bank_bridge'
+        assert headers['bank_dead_reason'] == "row of a table that is not the journal's"
+        assert headers['bank_dead_place'] == f'{headers["bank_lsn"]}:{headers["bank_index"]}'
+    assert 'small' in small[1] and 'bank_dead_size' not in small[0]
+    assert len(large[1]) == 500000 and int(large[0]['bank_dead_size']) > 600000
+    assert stack.metric('publish_dead_total') == buried + 2
+
+
+def test_foreign_table_at_the_start(stack):
+    """A publication that is not as it must be is named, with what to do."""
+    with foreign_table(stack):
+        with own_bridge('publish', http_port='0') as bridge:
+            assert bridge.wait(60) == 3
+
+
+@pytest.fixture(name='short_timeout')
+def short_sender_timeout(stack):
+    """The server gives up a silent publisher soon."""
+    stack.ledger.rows(f"ALTER SYSTEM SET wal_sender_timeout = '{SENDER_TIMEOUT_S}s'")
+    stack.ledger.rows('SELECT pg_reload_conf()')
+    restart_publisher(stack)
+    yield
+    stack.ledger.rows('ALTER SYSTEM RESET wal_sender_timeout')
+    stack.ledger.rows('SELECT pg_reload_conf()')
+    stack.up()
+    restart_publisher(stack)
+
+
+def test_second_publisher_is_refused(stack, short_timeout):
+    with own_bridge('publish', http_port='0') as second:
+        assert second.wait(20 * SENDER_TIMEOUT_S) == 6
+    assert stack.role('publish')
+
+
+def reader(stack):
+    """The process of the server that serves the slot, or None."""
+    return stack.ledger.row('SELECT active_pid FROM pg_replication_slots '
+                            "WHERE slot_name = 'bank_bridge'")['active_pid']
+
+
+def test_frozen_publisher_is_replaced(stack, short_timeout):
+    """Thawed, it may repeat what it had in hand, and then sees it is not alone."""
+    frozen, supervisor = stack.role('publish'), stack.part('bridge')
+    with under_load(stack, two_publishers=True) as load:
+        first_reader = reader(stack)
+        kill(frozen, signal.SIGSTOP)
+        with own_bridge('publish', http_port='0') as second:
+            eventually(lambda: reader(stack) not in (None, first_reader),
+                       'the second reads the slot')
+            meanwhile = len(load.outcomes.done) + 100
+            eventually(lambda: load.reached(meanwhile), 'postings meanwhile')
+            kill(frozen, signal.SIGCONT)
+            require_ended([frozen, supervisor])
+            assert second.poll() is None
+            second.terminate()
+            assert second.wait(60) == 0
+        stack.up()

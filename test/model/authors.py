@@ -1,0 +1,105 @@
+"""Which transaction wrote which rows: by the keys of its calls, and the time.
+
+A row that no call can have written, the half of a transaction, and a row of
+what was rolled back all end as rows without an author.
+"""
+import collections
+
+from history import COMMITTED, LOST
+from journal import Group
+
+
+class Authors:
+    """The calls that may have left rows, by what they would leave."""
+
+    def __init__(self, history):
+        self.by_mark = collections.defaultdict(set)
+        for transaction in history.transactions:
+            if transaction.outcome not in (COMMITTED, LOST):
+                continue
+            for call in transaction.calls():
+                if not call.undone and (call.worked or call.state is None):
+                    for mark in marks_of_call(call):
+                        self.by_mark[mark].add(transaction)
+
+    def of_row(self, row):
+        """The transactions that may have written a row; None: any."""
+        marks = marks_of_row(row)
+        if not marks:
+            return None
+        return set().union(*(self.by_mark.get(mark, ()) for mark in marks))
+
+    def of_rows(self, rows, committed):
+        """Those that may have written all the rows, by then."""
+        found = None
+        for row in rows:
+            candidates = self.of_row(row)
+            if candidates is not None:
+                found = candidates if found is None else found & candidates
+        if found is None:
+            return None
+        return {transaction for transaction in found
+                if transaction.committing <= committed <= transaction.ended}
+
+
+def marks_of_call(call):
+    """What rows a call may leave, as marks that name them."""
+    name, arguments = call.operation, call.arguments
+    if name in ('transfer', 'deposit', 'withdraw'):
+        yield 'key', arguments[-1] or (call.worked and call.rows[0]['transfer_id'])
+    elif name == 'create_account':
+        yield 'created', arguments[2]
+    elif name == 'inactivate_account':
+        yield 'inactivated', arguments[0]
+    elif name == 'inactivate_customer':
+        yield 'all inactivated', arguments[0]
+    elif name == 'reactivate_customer':
+        yield 'reactivated', arguments[0]
+
+
+def marks_of_row(row):
+    """The marks of the calls that may have left the row; none: any call."""
+    values = row.values
+    if row.table == 'transfer':
+        return [('key', row.key)]
+    if row.kind == 'created' and values['customer_id'] is not None:
+        return [('created', values['account_id'])]
+    if row.kind == 'inactivated':
+        return [('inactivated', values['account_id']), ('all inactivated', values['customer_id'])]
+    if row.kind == 'customer_closing':
+        return [('all inactivated', values['customer_id'])]
+    if row.kind == 'customer_reactivated':
+        return [('reactivated', values['customer_id'])]
+    return []
+
+
+def groups_of(journal, history, complaints):
+    """The journal in groups, each with the transactions that may be it."""
+    for transaction in history.transactions:
+        transaction.group = None
+    authors = Authors(history)
+    by_xid = collections.defaultdict(list)
+    for row in journal.rows:
+        by_xid[row.committed, row.values['xid']].append(row)
+    by_time = collections.defaultdict(list)
+    for (committed, _), rows in by_xid.items():
+        candidates = authors.of_rows(rows, committed)
+        for group in by_time[committed]:
+            if candidates is None or group.candidates is None or group.candidates & candidates:
+                break
+        else:
+            group = Group(committed, candidates)
+            by_time[committed].append(group)
+        group.rows += rows
+        if candidates is not None:
+            group.candidates = (candidates if group.candidates is None
+                                else group.candidates & candidates)
+    groups = [group for same in by_time.values() for group in same]
+    for group in groups:
+        if not group.candidates:
+            complaints.append(f'8: rows without an author: {list(map(str, group.rows))}')
+        else:
+            group.latest = min(transaction.ended for transaction in group.candidates)
+            if len(group.candidates) == 1:
+                next(iter(group.candidates)).group = group
+    return groups

@@ -1,0 +1,5 @@
+"""The model's tests use the servers of test/copies."""
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / 'copies'))

@@ -1,0 +1,197 @@
+"""The verdict can say no: a short run is right, and spoiled in any of these
+ways it is not."""
+import collections
+import copy
+
+import pytest
+
+from history import COMMITTED, ROLLED_BACK, Call
+from run import Run
+from verdict import complaints_of
+
+SECOND_US = 1_000_000
+
+
+@pytest.fixture(scope='module')
+def truth():
+    run = Run(seconds=2)
+    run.work()
+    journal = run.journal()
+    assert complaints_of(run.history, journal, run.plan.calm) == []
+    return run, journal
+
+
+class Spoiled:
+    """Copies of what a way to spoil changes; the truth stays."""
+
+    def __init__(self, run, journal):
+        self.plan = run.plan
+        self.history, self.journal = copy.copy(run.history), copy.copy(journal)
+        self.history.transactions = [copy.copy(kept) for kept in run.history.transactions]
+        for transaction in self.history.transactions:
+            transaction.steps = [
+                copy.copy(step) if isinstance(step, Call) else step for step in transaction.steps]
+            for call in transaction.calls():
+                call.transaction = transaction
+                call.rows = [dict(row) for row in call.rows]
+        self.journal.rows = [copy.copy(row) for row in journal.rows]
+        self.journal.accounts = {account: dict(row) for account, row in journal.accounts.items()}
+
+    def complaints(self):
+        return complaints_of(self.history, self.journal, self.plan.calm)
+
+    def change(self, row, **values):
+        row.values = {**row.values, **values}
+
+    def some_row(self, *kinds):
+        """One from the middle of the run."""
+        rows = [row for row in self.journal.rows if row.kind in kinds]
+        rows.sort(key=lambda row: row.dated)
+        return rows[len(rows) // 2]
+
+    def some_call(self, fits):
+        calls = [call for call in self.history.calls() if fits(call)]
+        assert calls, 'the run was too short'
+        return calls[len(calls) // 2]
+
+    def some_posting(self, fits):
+        """A transfer that worked, by a key that no other call has."""
+        used = collections.Counter(call.arguments[-1] for call in self.history.calls())
+        return self.some_call(lambda call: call.operation == 'transfer' and call.worked
+                              and used[call.arguments[-1]] == 1 and fits(call))
+
+
+def lose_a_row(it):
+    it.journal.rows.remove(it.some_row('transfer'))
+
+
+def lose_the_last_row(it):
+    """An acknowledged transfer is gone, and nothing else shows it."""
+    last = {}
+    for row in it.journal.rows:
+        for account, version in row.entries:
+            last[account] = max(last.get(account, 0), version)
+    row = max((row for row in it.journal.rows if row.kind == 'transfer' and all(
+        last[account] == version for account, version in row.entries)),
+              key=lambda row: row.dated)
+    it.journal.rows.remove(row)
+    for side, sign in (('from', 1), ('to', -1)):
+        account = it.journal.accounts[row.values[f'{side}_account']]
+        account['version'] -= 1
+        account['balance'] += sign * row.values['amount']
+
+
+def add_a_row_of_nobody(it):
+    row = copy.copy(it.some_row('transfer'))
+    row.key = it.plan.id('nobody')
+    it.change(row, transfer_id=row.key, xid='3')
+    it.journal.rows.append(row)
+
+
+def change_an_amount(it):
+    row = it.some_row('transfer')
+    it.change(row, amount=row.values['amount'] + 1)
+
+
+def change_a_balance(it):
+    row = it.some_row('deposit')
+    it.change(row, to_balance=row.values['to_balance'] + 1)
+
+
+def change_an_account(it):
+    account = it.journal.accounts[it.some_row('transfer').values['from_account']]
+    account['balance'] += 1
+
+
+def date_an_entry_back(it):
+    it.some_row('transfer').dated -= SECOND_US
+
+
+def date_a_closing_back(it):
+    row = it.some_row('inactivated')
+    row.dated -= SECOND_US
+
+
+def answer_another_balance(it):
+    call = it.some_posting(lambda call: call.transaction.single)
+    call.rows[0]['from_balance'] += 1
+
+
+def answer_later_than_it_was(it):
+    """A transaction that began only after others had seen what it did."""
+    call = it.some_posting(lambda call: call.transaction.single)
+    transaction = call.transaction
+    for name in ('began', 'committing', 'ended'):
+        setattr(transaction, name, getattr(transaction, name) + SECOND_US)
+
+
+def answer_before_it_was(it):
+    call = it.some_posting(lambda call: call.transaction.single)
+    call.transaction.ended = call.transaction.committing = call.called - SECOND_US
+
+
+def read_an_old_version(it):
+    """A balance from before what had long been answered."""
+    call = it.some_call(lambda call: call.operation == 'ledger_balance' and call.worked
+                        and call.transaction.single and call.rows[0]['version'] > 6)
+    call.called += 2 * SECOND_US
+    call.returned += 2 * SECOND_US
+
+
+def read_another_balance(it):
+    call = it.some_call(lambda call: call.operation == 'ledger_balance' and call.worked)
+    call.rows[0]['balance'] += 1
+
+
+def commit_what_was_rolled_back(it):
+    call = it.some_posting(lambda call: call.transaction.outcome == ROLLED_BACK
+                           and not call.undone)
+    call.transaction.outcome = COMMITTED
+
+
+def roll_back_what_was_committed(it):
+    call = it.some_posting(lambda call: call.transaction.single)
+    call.transaction.outcome = ROLLED_BACK
+
+
+def undo_half_a_transaction(it):
+    call = it.some_posting(lambda call: call.transaction.outcome == COMMITTED
+                           and not call.transaction.single and not call.undone)
+    call.undone = True
+
+
+def refuse(operation, was, becomes):
+    """A refusal that nothing was a reason for."""
+    def spoil(it):
+        it.some_call(lambda call: call.operation == operation and call.state == was
+                     and call.transaction.single).state = becomes
+    spoil.__name__ = f'refuse_{operation}_with_{becomes}'
+    return spoil
+
+
+def refuse_a_closing_as_busy(it):
+    """Nobody was there."""
+    call = it.some_call(lambda call: call.operation == 'inactivate_account'
+                        and call.state == 'LG010')
+    call.state = 'LG009'
+    for other in it.history.calls():
+        if other.transaction is not call.transaction:
+            other.touches = other.touches - call.touches
+
+
+WAYS = [
+    lose_a_row, lose_the_last_row, add_a_row_of_nobody, change_an_amount, change_a_balance,
+    change_an_account, date_an_entry_back, date_a_closing_back, answer_another_balance,
+    answer_later_than_it_was, answer_before_it_was, read_an_old_version, read_another_balance,
+    commit_what_was_rolled_back, roll_back_what_was_committed, undo_half_a_transaction,
+    refuse('transfer', 'LG004', 'LG005'), refuse('transfer', 'LG006', 'LG004'),
+    refuse('deposit', 'LG004', 'LG008'), refuse('transfer', 'LG005', '40001'),
+    refuse('inactivate_account', 'LG010', 'LG004'), refuse_a_closing_as_busy,
+]
+
+
+@pytest.mark.parametrize('spoil', WAYS, ids=lambda spoil: spoil.__name__)
+def test_what_is_wrong_is_found(truth, spoil):
+    spoiled = Spoiled(*truth)
+    spoil(spoiled)
+    assert spoiled.complaints(), spoil.__doc__

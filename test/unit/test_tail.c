@@ -1,0 +1,166 @@
+/*
+ * What is in Kafka already, against librdkafka's mock broker: records written
+ * as publish writes them, and the questions publish asks after a restart.
+ */
+#include "tail.h"
+
+#include <librdkafka/rdkafka.h>
+#include <librdkafka/rdkafka_mock.h>
+#include <stdlib.h>
+
+#include "contract.h"
+#include "kafka.h"
+#include "metrics.h"
+#include "role.h"
+#include "tap.h"
+
+#define PARTITIONS 2
+#define ACCOUNT "6f9619ff-8b86-4011-b42d-00c04fc964ff"
+#define OTHER "7f9619ff-8b86-4011-b42d-00c04fc964ff"
+
+static rd_kafka_mock_cluster_t * cluster;
+static BridgeConfig config;
+
+/* A balance of the account as publish writes it; id NULL: no headers. */
+static void
+write_balance(const char *account, int version, int epoch, int lsn,
+			  const char *id)
+{
+	rd_kafka_headers_t *headers = rd_kafka_headers_new(3);
+	char		value[256];
+	char		text[24];
+	int			length = snprintf(value, sizeof(value),
+								  "{\"account_id\":\"%s\",\"epoch\":%d,"
+								  "\"version\":%d}", account, epoch, version);
+	BridgeKafkaRecord record = {
+		.topic = BANK_TOPIC_BALANCES, .partition = RD_KAFKA_PARTITION_UA,
+		.key = account, .key_length = BANK_UUID_LENGTH, .value = value,
+		.value_length = (size_t) length, .headers = id == NULL ? NULL : headers
+	};
+
+	snprintf(text, sizeof(text), "0/%X", (unsigned) lsn);
+	rd_kafka_header_add(headers, "bank_lsn", -1, text, -1);
+	rd_kafka_header_add(headers, "bank_index", -1, "0", -1);
+	rd_kafka_header_add(headers, "ce_id", -1, id, id == NULL ? 0 : -1);
+	bridge_kafka_write(&config, &record);
+	rd_kafka_headers_destroy(headers);
+}
+
+static BridgeTailAnswer
+ask(BridgeTail *tail, const char *account, int version, int epoch, int lsn,
+	const char *id)
+{
+	BridgeTailQuestion question = {
+		.topic = BANK_TOPIC_BALANCES, .key = account, .id = id,
+		.id_length = strlen(id), .version = version,
+		.place = {epoch, (uint64_t) lsn, 0}
+	};
+
+	return bridge_tail_ask(tail, &question);
+}
+
+static BridgeTail *
+open_from(int epoch, int lsn)
+{
+	BridgePlace from = {epoch, (uint64_t) lsn, 0};
+	BridgeTail *tail;
+
+	if (!bridge_tail_open(&config, &from, &tail))
+		tap_ok(false, "the tail is opened");
+	return tail;
+}
+
+static void
+test_nothing(void)
+{
+	tap_ok(open_from(1, 1) == NULL, "an empty topic has no tail");
+	write_balance(ACCOUNT, 1, 1, 100, "a1");
+	tap_ok(open_from(1, 101) == NULL, "what was confirmed is no tail");
+}
+
+static void
+test_tail(void)
+{
+	BridgeTail *tail;
+	BridgePlace behind = {1, 231, 0};
+
+	for (int i = 2; i < 30; i++)
+		write_balance(ACCOUNT, i, 1, 100 + i, "a");
+	write_balance(OTHER, 5, 1, 120, NULL);
+	write_balance(ACCOUNT, 30, 1, 230, "a30");
+	tail = open_from(1, 129);
+	tap_is_int(ask(tail, ACCOUNT, 29, 1, 129, "a"), BRIDGE_TAIL_PRESENT,
+			   "what is there is not sent");
+	tap_is_int(ask(tail, ACCOUNT, 29, 1, 150, "a"), BRIDGE_TAIL_PRESENT,
+			   "nor what is below the highest version of its account");
+	tap_is_int(ask(tail, OTHER, 6, 1, 160, "o6"), BRIDGE_TAIL_LACKING,
+			   "another account has its own");
+	tap_is_int(ask(tail, ACCOUNT, 31, 1, 170, "a31"), BRIDGE_TAIL_LACKING,
+			   "what fits into a hole is sent");
+	tap_is_int(ask(tail, ACCOUNT, 30, 1, 230, "a30"), BRIDGE_TAIL_PRESENT,
+			   "after a hole the records are found again");
+	tap_is_int(ask(tail, ACCOUNT, 31, 1, 231, "a31"), BRIDGE_TAIL_LACKING,
+			   "behind the end everything is sent");
+	tap_ok(bridge_tail_ends_before(tail, &behind), "and the tail is over");
+	bridge_tail_close(tail);
+}
+
+static void
+test_another(void)
+{
+	BridgeTail *tail = open_from(1, 105);
+
+	tap_is_int(ask(tail, ACCOUNT, 7, 1, 107, "x"), BRIDGE_TAIL_LOST,
+			   "another record in the same place is named");
+	bridge_tail_close(tail);
+}
+
+static void
+test_epochs(void)
+{
+	BridgeTail *tail;
+
+	tap_ok(open_from(2, 1) == NULL, "records of an older epoch are behind");
+	write_balance(ACCOUNT, 9, 2, 50, "b9");
+	tail = open_from(2, 10);
+	tap_is_int(ask(tail, ACCOUNT, 9, 2, 50, "b9"), BRIDGE_TAIL_PRESENT,
+			   "a lower LSN of a later epoch is found");
+	bridge_tail_close(tail);
+}
+
+static void
+make_config(rd_kafka_t *client)
+{
+	char		path[] = "/tmp/bank-test-tail-XXXXXX";
+	FILE	   *file = fdopen(mkstemp(path), "w");
+
+	cluster = rd_kafka_mock_cluster_new(client, 1);
+	rd_kafka_mock_topic_create(cluster, BANK_TOPIC_DEAD, PARTITIONS, 1);
+	for (int i = 0; i < BRIDGE_EVENT_TOPICS; i++)
+		rd_kafka_mock_topic_create(cluster, bridge_event_topics[i], PARTITIONS, 1);
+	fprintf(file, "[kafka]\nsettle_ms = 50\nbootstrap.servers = %s\n",
+			rd_kafka_mock_cluster_bootstraps(cluster));
+	fclose(file);
+	bridge_config_load(path, &config);
+	remove(path);
+}
+
+int
+main(void)
+{
+	char		error[256];
+	rd_kafka_t *client = rd_kafka_new(RD_KAFKA_PRODUCER, rd_kafka_conf_new(),
+									  error, sizeof(error));
+
+	bridge_metrics_create();
+	bridge_stop_catch(-1, 0);
+	make_config(client);
+	test_nothing();
+	test_tail();
+	test_another();
+	test_epochs();
+	bridge_config_free(&config);
+	rd_kafka_mock_cluster_destroy(cluster);
+	rd_kafka_destroy(client);
+	return tap_done();
+}
