@@ -28,6 +28,7 @@ char	   *bank_search_dsn;
 int			bank_search_timeout;
 struct pg_tz *bank_time_zone;
 int			bank_max_clock_lead;
+char	   *bank_authenticator;
 
 static char *time_zone_name;
 
@@ -121,5 +122,9 @@ _PG_init(void)
 				   "Longest time one query to the search database may take.",
 				   &bank_search_timeout, 2000);
 	define_ledger_settings();
+	DefineCustomStringVariable("bank.authenticator",
+							   "Role whose sessions' claims count: that of the web server.",
+							   NULL, &bank_authenticator, "bank_web",
+							   PGC_SIGHUP, 0, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("bank");
 }

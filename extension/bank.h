@@ -28,6 +28,7 @@ extern char *bank_search_dsn;
 extern int	bank_search_timeout;
 extern struct pg_tz *bank_time_zone;
 extern int	bank_max_clock_lead;
+extern char *bank_authenticator;
 
 /* SQL for a timestamptz as RFC 3339 text in UTC, six decimals and Z. */
 #define BANK_SQL_TIME(column) \
@@ -35,7 +36,7 @@ extern int	bank_max_clock_lead;
 	"'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"
 
 /*
- * caller.c: may this call write, and who makes it?
+ * caller.c: may this call write?
  *
  * Every function that writes calls bank_require_writer first: it raises 25006
  * in a read-only transaction or on a standby, 25000 in a parallel worker, and
@@ -44,7 +45,6 @@ extern int	bank_max_clock_lead;
 extern void bank_require_writer(const char *function);
 extern Datum bank_call_writer(FunctionCallInfo fcinfo, const char *function,
 							  BankOpenMode mode, PGFunction body);
-extern const char *bank_actor(void);
 extern void bank_require_argument(bool is_null, const char *name);
 extern TupleDesc bank_result_descriptor(FunctionCallInfo fcinfo);
 extern void bank_require_columns(TupleDesc descriptor, int ncolumns,

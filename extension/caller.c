@@ -1,6 +1,6 @@
 /*
- * The two questions every function that writes asks first: may this call
- * write here, and on whose behalf?
+ * The question every function that writes asks first: may this call write
+ * here?
  *
  * Table access methods check neither read-only transactions nor parallel
  * workers nor recovery, so what the executor would have refused is refused
@@ -124,16 +124,6 @@ bank_call_writer(FunctionCallInfo fcinfo, const char *function,
 	}
 	PG_END_TRY();
 	return result;
-}
-
-/*
- * The role that called, as the journal keeps it.  Inside SECURITY DEFINER
- * functions the current user is their owner, so the outer one is asked.
- */
-const char *
-bank_actor(void)
-{
-	return GetUserNameFromId(GetOuterUserId(), false);
 }
 
 /* Raises 22004 unless the argument was given. */

@@ -9,7 +9,7 @@
  * Promises: entries of an account are dated in the order of their versions
  * (invariant 4); what accept_clock lets pass is journalled.
  *
- * Raises: LG001, LG004, LG019, LG020; 22004.
+ * Raises: LG001, LG004, LG019, LG020; 42501; 22004.
  */
 #include "postgres.h"
 
@@ -18,6 +18,7 @@
 #include "account.h"
 #include "bank.h"
 #include "clock_lead.h"
+#include "rights.h"
 
 PG_FUNCTION_INFO_V1(bank_accept_clock);
 
@@ -79,6 +80,7 @@ accept_clock_body(PG_FUNCTION_ARGS)
 	BankAccount account;
 
 	bank_require_argument(PG_ARGISNULL(0), "account_id");
+	bank_rights_require_operator("accept a date ahead of the clock");
 	bank_ledger_open(&ledger, BANK_OPEN_WRITE);
 	find_account(&ledger, PG_GETARG_UUID_P(0), &account);
 	bank_ledger_begin(&ledger);

@@ -22,6 +22,7 @@
 #include "bank.h"
 #include "customer.h"
 #include "row.h"
+#include "rights.h"
 
 enum
 {
@@ -142,7 +143,7 @@ record_act(const BankCustomer *customer, BankOpenMode mode)
 										  "customer_closing" : "customer_reactivated");
 	values[ACT_CUSTOMER_ID] = UUIDPGetDatum(&customer->customer_id);
 	values[ACT_OCCURRED_AT] = TimestampTzGetDatum(GetCurrentTimestamp());
-	values[ACT_ACTOR] = CStringGetTextDatum(bank_actor());
+	values[ACT_ACTOR] = CStringGetTextDatum(bank_rights_actor());
 	bank_relation_open(&acts, &act_shape, mode);
 	bank_relation_insert(&acts, values, nulls);
 	bank_relation_close(&acts);

@@ -28,6 +28,7 @@
 
 #include "bank.h"
 #include "ledger.h"
+#include "rights.h"
 
 enum
 {
@@ -101,7 +102,7 @@ bank_ledger_begin(BankLedger *ledger)
 	(void) GetCurrentTransactionId();
 	ledger->period = read_period(ledger->mode);
 	ledger->now = GetCurrentTimestamp();
-	ledger->actor = bank_actor();
+	ledger->actor = bank_rights_actor();
 	bank_digest_open(&ledger->digester);
 }
 

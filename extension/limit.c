@@ -11,7 +11,7 @@
  * local day, as the central bank's rules for Pix limits have it (Res. BCB 142
  * of 2021).
  *
- * Raises: LG001, LG004, LG012, LG019; 22003, 22004, 22023.
+ * Raises: LG001, LG004, LG012, LG019; 42501; 22003, 22004, 22023.
  */
 #include "postgres.h"
 
@@ -25,6 +25,7 @@
 #include "bank.h"
 #include "limit.h"
 #include "posting.h"
+#include "rights.h"
 #include "row.h"
 
 PG_FUNCTION_INFO_V1(bank_set_limit);
@@ -185,6 +186,16 @@ change_limit(BankAccount *account, const BankOptionalAmount *asked, TimestampTz 
 	return start_of_day(today + 1);
 }
 
+/* A customer protects himself; to loosen a limit is the bank's to decide. */
+static void
+require_may_set(const BankAccount *account, const BankOptionalAmount *asked)
+{
+	BankOptionalAmount limit = limit_on(account, bank_limit_day(GetCurrentTimestamp()));
+
+	if (!is_lower(asked, &limit))
+		bank_rights_require_operator("raise or remove a limit");
+}
+
 static void
 set_limit(BankLedger *ledger, BankAccount *account, const BankOptionalAmount *asked)
 {
@@ -239,7 +250,9 @@ set_limit_body(PG_FUNCTION_ARGS)
 	require_limit(&asked);
 	bank_ledger_open(&ledger, BANK_OPEN_WRITE);
 	bank_account_find(&ledger, PG_GETARG_UUID_P(0), &account);
+	bank_rights_require_own(&account);
 	bank_posting_lock(&ledger, &account);
+	require_may_set(&account, &asked);
 	if (!account.is_active)
 		bank_account_raise_inactive(&account.account_id);
 	bank_ledger_begin(&ledger);

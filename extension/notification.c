@@ -14,6 +14,7 @@
 #include "utils/timestamp.h"
 
 #include "bank.h"
+#include "rights.h"
 
 PG_FUNCTION_INFO_V1(bank_notification_requeue);
 
@@ -40,7 +41,7 @@ record_act(Datum customer_id, Datum transfer_id, TimestampTz now)
 	pg_uuid_t	act_id = bank_uuid_generate(DatumGetUUIDP(customer_id));
 	Datum		values[] = {
 		UUIDPGetDatum(&act_id), customer_id, transfer_id,
-		TimestampTzGetDatum(now), CStringGetTextDatum(bank_actor())
+		TimestampTzGetDatum(now), CStringGetTextDatum(bank_rights_actor())
 	};
 
 	SPI_execute_with_args(act_query, lengthof(types), types, values, NULL, false, 0);

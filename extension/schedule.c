@@ -1,10 +1,10 @@
 /*
- * The job of pg_cron that runs the retry.
+ * The jobs of pg_cron: the retry towards BACEN, and the expiry of holds.
  *
- * Promises:  there is one job at most; scheduling again replaces it.
+ * Promises:  there is one job of each at most; scheduling again replaces it.
  * Raises:    0A000 without pg_cron or a role that can run the job; 22004,
  *            22023; what caller.c raises.
- * Not here:  the retry itself (retry.c).
+ * Not here:  what the jobs do (retry.c, expiry.c).
  */
 #include "postgres.h"
 
@@ -20,10 +20,25 @@
 
 PG_FUNCTION_INFO_V1(bank_notification_schedule);
 PG_FUNCTION_INFO_V1(bank_notification_unschedule);
+PG_FUNCTION_INFO_V1(bank_expiry_schedule);
+PG_FUNCTION_INFO_V1(bank_expiry_unschedule);
 
-#define JOB_NAME "bank_report.retry"
+/* Both jobs run as this role, never as a superuser. */
 #define JOB_ROLE "bank_report"
-#define JOB_COMMAND "CALL bank_report.retry()"
+
+typedef struct Job
+{
+	const char *name;
+	const char *command;
+} Job;
+
+static const Job retry_job = {
+	"bank_report.retry", "CALL bank_report.retry()"
+};
+
+static const Job expiry_job = {
+	"bank.expire_holds", "SELECT bank.expire_holds()"
+};
 
 #define MINUTES_OF_HOUR 60
 #define MINUTES_OF_DAY 1440
@@ -55,7 +70,7 @@ require_cron_times(int minutes)
 	if (times == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("cannot schedule a retry every %d minutes", minutes),
+				 errmsg("cannot schedule a job every %d minutes", minutes),
 				 errhint("Give a divisor of 60, or a multiple of 60 that divides 1440.")));
 	return times;
 }
@@ -94,7 +109,7 @@ require_login(void)
 	if (!can_login)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("role \"%s\", which runs the retry, cannot log in",
+				 errmsg("role \"%s\", which runs the job, cannot log in",
 						JOB_ROLE),
 				 errhint("Run ALTER ROLE %s LOGIN, and let pg_hba.conf admit it from the host that cron.host names.",
 						 JOB_ROLE)));
@@ -110,11 +125,11 @@ job_id(void)
 }
 
 static int64
-make_job(const char *times)
+make_job(const Job *job, const char *times)
 {
 	Datum		values[] = {
-		CStringGetTextDatum(JOB_NAME), CStringGetTextDatum(times),
-		CStringGetTextDatum(JOB_COMMAND),
+		CStringGetTextDatum(job->name), CStringGetTextDatum(times),
+		CStringGetTextDatum(job->command),
 		CStringGetTextDatum(get_database_name(MyDatabaseId)),
 		CStringGetTextDatum(JOB_ROLE)
 	};
@@ -124,32 +139,32 @@ make_job(const char *times)
 	return job_id();
 }
 
-/* Makes or replaces the job; returns pg_cron's number of it. */
-Datum
-bank_notification_schedule(PG_FUNCTION_ARGS)
+/* Makes or replaces a job; returns pg_cron's number of it. */
+static Datum
+schedule(FunctionCallInfo fcinfo, const char *function, const Job *job)
 {
 	const char *times;
-	int64		job;
+	int64		number;
 
-	bank_require_writer("bank_report.schedule");
+	bank_require_writer(function);
 	bank_require_argument(PG_ARGISNULL(0), "minutes");
 	times = require_cron_times(PG_GETARG_INT32(0));
 	SPI_connect();
 	require_pg_cron();
 	require_login();
-	job = make_job(times);
+	number = make_job(job, times);
 	SPI_finish();
-	PG_RETURN_INT64(job);
+	PG_RETURN_INT64(number);
 }
 
-/* Removes the job; false where there was none. */
-Datum
-bank_notification_unschedule(PG_FUNCTION_ARGS)
+/* Removes a job; false where there was none. */
+static Datum
+unschedule(const char *function, const Job *job)
 {
-	Datum		values[] = {CStringGetTextDatum(JOB_NAME), CStringGetTextDatum(JOB_ROLE)};
+	Datum		values[] = {CStringGetTextDatum(job->name), CStringGetTextDatum(JOB_ROLE)};
 	bool		removed;
 
-	bank_require_writer("bank_report.unschedule");
+	bank_require_writer(function);
 	SPI_connect();
 	require_pg_cron();
 	execute("SELECT cron.unschedule(j.jobid) FROM cron.job AS j "
@@ -159,4 +174,32 @@ bank_notification_unschedule(PG_FUNCTION_ARGS)
 	removed = SPI_processed > 0;
 	SPI_finish();
 	PG_RETURN_BOOL(removed);
+}
+
+/* schedule(minutes) of schema bank_report. */
+Datum
+bank_notification_schedule(PG_FUNCTION_ARGS)
+{
+	return schedule(fcinfo, "bank_report.schedule", &retry_job);
+}
+
+/* unschedule() of schema bank_report. */
+Datum
+bank_notification_unschedule(PG_FUNCTION_ARGS)
+{
+	return unschedule("bank_report.unschedule", &retry_job);
+}
+
+/* schedule_expiry(minutes) of schema bank. */
+Datum
+bank_expiry_schedule(PG_FUNCTION_ARGS)
+{
+	return schedule(fcinfo, "bank.schedule_expiry", &expiry_job);
+}
+
+/* unschedule_expiry() of schema bank. */
+Datum
+bank_expiry_unschedule(PG_FUNCTION_ARGS)
+{
+	return unschedule("bank.unschedule_expiry", &expiry_job);
 }

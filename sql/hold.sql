@@ -42,3 +42,17 @@ RETURNS integer
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'bank_expire_holds';
 COMMENT ON FUNCTION bank.expire_holds(integer) IS
 'Journals the expiry of up to max_rows (1 to 10,000) holds that are due, and returns how many; busy accounts are left for the next time. Available money does not wait for it. Raises LG019, 22004, 22023.';
+
+CREATE FUNCTION bank.schedule_expiry(minutes integer DEFAULT 1) RETURNS bigint
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'bank_expiry_schedule';
+COMMENT ON FUNCTION bank.schedule_expiry(integer) IS
+'Lets pg_cron call bank.expire_holds() every so many minutes, as role bank_report; replaces the job there was, and returns its number. Raises 0A000, LG019, 22004, 22023.';
+
+CREATE FUNCTION bank.unschedule_expiry() RETURNS boolean
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'bank_expiry_unschedule';
+COMMENT ON FUNCTION bank.unschedule_expiry() IS
+'Removes the job of pg_cron; false where there was none. Raises 0A000, LG019.';

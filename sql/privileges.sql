@@ -24,3 +24,12 @@ GRANT SELECT ON bank_report.circuit TO bank_report;
 GRANT EXECUTE ON FUNCTION bank_report.admit(integer),
     bank_report.note_answers(integer, integer, integer, integer) TO bank_report;
 GRANT EXECUTE ON PROCEDURE bank_report.retry(integer) TO bank_report;
+
+-- Its other job of pg_cron.
+GRANT USAGE ON SCHEMA bank TO bank_report;
+GRANT EXECUTE ON FUNCTION bank.expire_holds(integer) TO bank_report;
+
+-- Limits: an operator sets any, a customer lowers his own (rights.c).
+GRANT USAGE ON SCHEMA bank TO bank_operator, bank_customer;
+GRANT EXECUTE ON FUNCTION bank.set_limit(uuid, bigint) TO bank_operator, bank_customer;
+GRANT EXECUTE ON FUNCTION bank.accept_clock(uuid) TO bank_operator;

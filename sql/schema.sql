@@ -21,6 +21,12 @@ BEGIN
     IF pg_catalog.to_regrole('bank_report') IS NULL THEN
         CREATE ROLE bank_report NOLOGIN;
     END IF;
+    IF pg_catalog.to_regrole('bank_operator') IS NULL THEN
+        CREATE ROLE bank_operator NOLOGIN;
+    END IF;
+    IF pg_catalog.to_regrole('bank_customer') IS NULL THEN
+        CREATE ROLE bank_customer NOLOGIN;
+    END IF;
 END
 $$;
 

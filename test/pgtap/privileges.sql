@@ -65,7 +65,14 @@ SELECT set_eq(
     ('bank_report', 'SELECT', 'bank_report.circuit'),
     ('bank_report', 'EXECUTE', 'bank_report.admit(integer)'),
     ('bank_report', 'EXECUTE', 'bank_report.note_answers(integer,integer,integer,integer)'),
-    ('bank_report', 'EXECUTE', 'bank_report.retry(integer)')$$,
+    ('bank_report', 'EXECUTE', 'bank_report.retry(integer)'),
+    ('bank_report', 'USAGE', 'schema bank'),
+    ('bank_report', 'EXECUTE', 'bank.expire_holds(integer)'),
+    ('bank_operator', 'USAGE', 'schema bank'),
+    ('bank_operator', 'EXECUTE', 'bank.set_limit(uuid,bigint)'),
+    ('bank_operator', 'EXECUTE', 'bank.accept_clock(uuid)'),
+    ('bank_customer', 'USAGE', 'schema bank'),
+    ('bank_customer', 'EXECUTE', 'bank.set_limit(uuid,bigint)')$$,
     'every right is one that the list has');
 
 SELECT is_empty(
@@ -105,7 +112,7 @@ SELECT is(
     (SELECT count(*) FROM pg_proc AS p JOIN ours ON ours.oid = p.pronamespace
      WHERE has_function_privilege(visitor.name, p.oid, 'EXECUTE')
        AND has_schema_privilege(visitor.name, p.pronamespace, 'USAGE')),
-    CASE visitor.name WHEN 'bank_publish' THEN 1 WHEN 'bank_report' THEN 3 ELSE 0 END::bigint,
+    CASE visitor.name WHEN 'bank_publish' THEN 1 WHEN 'bank_report' THEN 4 ELSE 0 END::bigint,
     format('%s may call what the list says', visitor.name))
 FROM visitor;
 SELECT is(

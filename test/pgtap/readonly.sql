@@ -23,6 +23,8 @@ INSERT INTO writer VALUES
 ('bank.post_hold', 'SELECT bank.post_hold(''ee000000-0000-4000-8000-000000000005'')'),
 ('bank.void_hold', 'SELECT bank.void_hold(''ee000000-0000-4000-8000-000000000005'')'),
 ('bank.expire_holds', 'SELECT bank.expire_holds()'),
+('bank.schedule_expiry', 'SELECT bank.schedule_expiry()'),
+('bank.unschedule_expiry', 'SELECT bank.unschedule_expiry()'),
 ('bank.reverse', 'SELECT bank.reverse(''ee000000-0000-4000-8000-000000000004'')'),
 ('bank.set_limit', 'SELECT bank.set_limit({a}, 1)'),
 ('bank.accept_clock', 'SELECT bank.accept_clock({a})'),

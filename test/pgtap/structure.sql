@@ -100,6 +100,8 @@ FROM (VALUES
     ('bank.post_hold', 'hold_id uuid, amount bigint DEFAULT NULL::bigint → bank.transfer_row'),
     ('bank.void_hold', 'hold_id uuid → bank.hold_row'),
     ('bank.expire_holds', 'max_rows integer DEFAULT 1000 → integer'),
+    ('bank.schedule_expiry', 'minutes integer DEFAULT 1 → bigint'),
+    ('bank.unschedule_expiry', ' → boolean'),
     ('bank.reverse', 'transfer_id uuid, reversal_id uuid DEFAULT NULL::uuid → bank.transfer_row'),
     ('bank.set_limit', 'account_id uuid, daily_amount bigint → bank.limit_row'),
     ('bank.accept_clock', 'account_id uuid → bank.account_row'),

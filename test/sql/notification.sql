@@ -117,6 +117,9 @@ SELECT minutes, pg_temp.times(minutes)
 FROM unnest(ARRAY[1, 2, 5, 30, 60, 120, 720, 1440]) AS minutes;
 SELECT bank_report.schedule() IS NOT NULL AS scheduled;
 SELECT jobname, schedule, command, database, username, active FROM cron.job;
+SELECT bank.schedule_expiry() IS NOT NULL AS scheduled;
+SELECT jobname, schedule, command, database, username FROM cron.job ORDER BY jobname;
+SELECT bank.unschedule_expiry(), bank.unschedule_expiry();
 SELECT bank_report.unschedule(), bank_report.unschedule();
 SELECT bank_report.schedule(7);
 SELECT bank_report.schedule(0);
