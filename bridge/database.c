@@ -7,11 +7,27 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "clock.h"
+#include "hosts.h"
 #include "log.h"
+
+#define RESOLVE_MS 5000
+
+static PGconn *
+refuse(const char *why)
+{
+	bridge_log(BRIDGE_LOG_WARNING, "could not connect to postgresql",
+			   "error=%s", why);
+	return NULL;
+}
 
 PGconn *
 bridge_database_connect(const char *dsn, BridgeDatabaseMode mode)
 {
+	static BankResolve *question;
+	BridgeHosts hosts;
+	const char *problem = bridge_hosts_find(dsn, bridge_clock_ms() + RESOLVE_MS,
+											&question, &hosts);
 	bool		replication = mode == BRIDGE_DATABASE_REPLICATION;
 
 	/* What stands before dbname, the connection string may change. */
@@ -19,19 +35,21 @@ bridge_database_connect(const char *dsn, BridgeDatabaseMode mode)
 		"connect_timeout", "keepalives_idle", "keepalives_interval",
 		"keepalives_count", "tcp_user_timeout", "fallback_application_name",
 		"dbname", "client_encoding", replication ? "replication" : "options",
-		NULL
+		hosts.names[0] != '\0' ? "host" : NULL, "hostaddr", NULL
 	};
 	const char *const values[] = {
 		"5", "10", "5", "3", "30000", "bank-bridge", dsn, "UTF8",
 		replication ? "database" : "-c row_security=off -c statement_timeout=10s",
-		NULL
+		hosts.names, hosts.addresses, NULL
 	};
-	PGconn	   *conn = PQconnectdbParams(keywords, values, 1);
+	PGconn	   *conn;
 
+	if (problem != NULL)
+		return refuse(problem);
+	conn = PQconnectdbParams(keywords, values, 1);
 	if (PQstatus(conn) == CONNECTION_OK)
 		return conn;
-	bridge_log(BRIDGE_LOG_WARNING, "could not connect to postgresql",
-			   "error=%s", PQerrorMessage(conn));
+	refuse(PQerrorMessage(conn));
 	PQfinish(conn);
 	return NULL;
 }

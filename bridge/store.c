@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "hosts.h"
 #include "log.h"
 #include "role.h"
 #include "text.h"
@@ -19,6 +20,9 @@
 #define CONNECT_TIMEOUT_MS 10000
 #define STATEMENT_TIMEOUT_MS 60000
 #define STOP_GRACE_MS 3000
+
+/* Where the list of keywords ends for a host that libpq finds itself. */
+#define HOST_KEYWORD 4
 
 /*
  * A filter by row-level security would be an error and not an empty answer;
@@ -215,21 +219,29 @@ begin_session(BridgeStore *store)
 bool
 bridge_store_connect(BridgeStore *store)
 {
-	const char *const keywords[] = {"dbname", "application_name",
-	"client_encoding", "tcp_user_timeout", NULL};
-	const char *const values[] = {store->spec.dsn, store->spec.application,
-	"UTF8", "30000", NULL};
+	int64_t		deadline = bridge_clock_ms() + CONNECT_TIMEOUT_MS;
+	BridgeHosts hosts;
+	const char *problem;
+	const char *values[] = {store->spec.dsn, store->spec.application, "UTF8",
+	"30000", hosts.names, hosts.addresses, NULL};
+	const char *keywords[] = {"dbname", "application_name", "client_encoding",
+	"tcp_user_timeout", "host", "hostaddr", NULL};
 
 	if (store->connection != NULL)
 		return true;
+	problem = bridge_hosts_find(store->spec.dsn, deadline, &store->question,
+								&hosts);
+	if (problem != NULL)
+		return fail(store, problem);
+	if (hosts.names[0] == '\0')
+		keywords[HOST_KEYWORD] = NULL;
 	store->connection = PQconnectStartParams(keywords, values, 1);
 	if (store->connection == NULL)
 		return fail(store, "out of memory");
 	PQsetNoticeProcessor(store->connection, note_remark, NULL);
 	if (PQstatus(store->connection) == CONNECTION_BAD)
 		return fail_connection(store);
-	return finish_connect(store, bridge_clock_ms() + CONNECT_TIMEOUT_MS) &&
-		begin_session(store);
+	return finish_connect(store, deadline) && begin_session(store);
 }
 
 void

@@ -12,6 +12,8 @@
 #include <stdint.h>
 #include <libpq-fe.h>
 
+#include "resolve.h"
+
 /* Partitions of one topic, at most. */
 #define BRIDGE_PARTITIONS_MAX 1024
 
@@ -35,6 +37,7 @@ typedef struct BridgeStore
 {
 	BridgeStoreSpec spec;
 	PGconn	   *connection;		/* NULL: not connected */
+	BankResolve *question;		/* about the host, kept where nobody answered */
 	char		generation[24]; /* ours, as text; empty until claimed */
 	char		error[512];		/* why the last call failed, one line */
 } BridgeStore;

@@ -2,7 +2,8 @@
  * Redis for a backend: a help that may be missing.
  *
  * Promises:  a Redis that is down or slow makes no call fail, and costs each
- *            backend one timeout a second at most.
+ *            backend one timeout a second at most.  A cancel is answered at
+ *            once.
  * Memory:    one connection, malloc'd, kept until the backend ends or the
  *            setting changes.
  * Raises:    57014.
@@ -54,6 +55,12 @@ setting_changed(void)
 		redis_timeout != bank_redis_timeout;
 }
 
+static bool
+is_interrupted(void)
+{
+	return QueryCancelPending || ProcDiePending;
+}
+
 static void
 take_setting(void)
 {
@@ -69,6 +76,8 @@ take_setting(void)
 	redis = bank_redis_create(url, redis_timeout, &problem);
 	if (redis == NULL)
 		note_failure(problem);
+	else
+		bank_redis_interrupt(redis, is_interrupted);
 }
 
 /* True where Redis may be asked. */
@@ -90,11 +99,11 @@ bank_cache_get(const char *account_id, BankRedisBalance *balance)
 	if (!is_ready())
 		return BANK_CACHE_AWAY;
 	answer = bank_redis_get(redis, account_id, balance);
+	CHECK_FOR_INTERRUPTS();
 	if (answer == BANK_REDIS_FAILED)
 		note_failure(bank_redis_error(redis));
 	else
 		is_away = false;
-	CHECK_FOR_INTERRUPTS();
 	if (answer == BANK_REDIS_FAILED)
 		return BANK_CACHE_AWAY;
 	return answer == BANK_REDIS_FOUND ? BANK_CACHE_FOUND : BANK_CACHE_ABSENT;
@@ -103,7 +112,9 @@ bank_cache_get(const char *account_id, BankRedisBalance *balance)
 void
 bank_cache_repair(const BankRedisBalance *balance)
 {
-	if (is_ready() && !bank_redis_put(redis, balance, 1))
-		note_failure(bank_redis_error(redis));
+	bool		failed = is_ready() && !bank_redis_put(redis, balance, 1);
+
 	CHECK_FOR_INTERRUPTS();
+	if (failed)
+		note_failure(bank_redis_error(redis));
 }

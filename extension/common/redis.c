@@ -3,22 +3,19 @@
  *
  * Promises:  a stale balance never replaces a newer one (invariant 10): the
  *            comparison runs inside Redis, by script.
- * Memory:    one malloc'd BankRedis with one hiredis context; every reply is
+ * Memory:    one malloc'd BankRedis with one connection; every reply is
  *            copied out and freed before a function returns.
- * Not here:  when to try again after a failure; that is the caller's.
+ * Not here:  the connection and its limits (redis_link.c); when to try again
+ *            after a failure, which is the caller's.
  */
 #include "redis.h"
 
-#include <errno.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <hiredis/hiredis.h>
-
-#include "redis_url.h"
+#include "redis_link.h"
 
 #define FIELD_COUNT 9
 #define NUMBER_SIZE 24
@@ -32,13 +29,8 @@
 
 struct BankRedis
 {
-	BankRedisUrl url;
-	struct timeval timeout;
-	redisContext *context;		/* NULL: not connected */
+	BankRedisLink link;
 	char		script[SHA_SIZE];	/* digest, empty until loaded */
-	char		error[256];
-	bool		timed_out;		/* what the error was */
-	bool		wrong_type;
 };
 
 /* One balance as Redis sees it: key and values in the order of field_names. */
@@ -58,6 +50,8 @@ static const char *const field_names[FIELD_COUNT] = {
  * ARGV is field_names' order: 6 to 9 are numbers.  A hash with a field that
  * is missing or no number is worth nothing, hence older; so is a key of
  * another type.  Versions stay below 2^53, so a double compares them exactly.
+ * What cannot be written, since memory is out, must not stay as it was: the
+ * readers' way around leads to the database.
  */
 static const char put_script[] =
 	"local old = redis.pcall('HMGET', KEYS[1], 'account_id', 'customer_id',"
@@ -74,120 +68,14 @@ static const char put_script[] =
 	"elseif old.err then\n"
 	"  redis.call('DEL', KEYS[1])\n"
 	"end\n"
-	"redis.call('HSET', KEYS[1], 'account_id', ARGV[1], 'customer_id', ARGV[2],"
+	"local done = redis.pcall('HSET', KEYS[1], 'account_id', ARGV[1], 'customer_id', ARGV[2],"
 	" 'currency', ARGV[3], 'status', ARGV[4], 'updated_at', ARGV[5],"
 	" 'balance', ARGV[6], 'held', ARGV[7], 'version', ARGV[8], 'epoch', ARGV[9])\n"
+	"if type(done) == 'table' and done.err then\n"
+	"  redis.call('DEL', KEYS[1])\n"
+	"  return done\n"
+	"end\n"
 	"return 1\n";
-
-static void
-disconnect(BankRedis *redis)
-{
-	if (redis->context != NULL)
-		redisFree(redis->context);
-	redis->context = NULL;
-	redis->script[0] = '\0';
-}
-
-/*
- * Keeps the reason and drops the connection: answers still under way would be
- * taken for those of the next command.
- */
-static bool
-fail(BankRedis *redis, const char *doing, const char *reason)
-{
-	snprintf(redis->error, sizeof(redis->error), "%s: %s", doing, reason);
-	redis->timed_out = false;
-	redis->wrong_type = false;
-	disconnect(redis);
-	return false;
-}
-
-/* hiredis leaves the reason of a timeout as that of a read that would block. */
-static bool
-fail_connection(BankRedis *redis, const char *doing)
-{
-	const redisContext *context = redis->context;
-	bool		timed_out;
-
-	if (context == NULL)
-		return fail(redis, doing, "out of memory");
-	timed_out = context->err == REDIS_ERR_IO &&
-		(errno == EAGAIN || errno == ETIMEDOUT);
-	fail(redis, doing, timed_out ? "no answer in time" : context->errstr);
-	redis->timed_out = timed_out;
-	return false;
-}
-
-/* Takes the next reply; NULL after a failure, an error reply among them. */
-static redisReply *
-next_reply(BankRedis *redis, const char *doing)
-{
-	void	   *answer = NULL;
-	redisReply *reply;
-
-	if (redisGetReply(redis->context, &answer) != REDIS_OK || answer == NULL)
-	{
-		fail_connection(redis, doing);
-		return NULL;
-	}
-	reply = answer;
-	if (reply->type == REDIS_REPLY_ERROR)
-	{
-		fail(redis, doing, reply->str);
-		redis->wrong_type = strncmp(reply->str, "WRONGTYPE", 9) == 0;
-		freeReplyObject(reply);
-		return NULL;
-	}
-	return reply;
-}
-
-static redisReply *
-command(BankRedis *redis, int argc, const char **argv)
-{
-	if (redisAppendCommandArgv(redis->context, argc, argv, NULL) != REDIS_OK)
-	{
-		fail_connection(redis, argv[0]);
-		return NULL;
-	}
-	return next_reply(redis, argv[0]);
-}
-
-static bool
-command_succeeds(BankRedis *redis, int argc, const char **argv)
-{
-	redisReply *reply = command(redis, argc, argv);
-
-	if (reply == NULL)
-		return false;
-	freeReplyObject(reply);
-	return true;
-}
-
-static bool
-authenticate(BankRedis *redis)
-{
-	const BankRedisUrl *url = &redis->url;
-	const char *named[] = {"AUTH", url->user, url->password};
-	const char *unnamed[] = {"AUTH", url->password};
-
-	if (url->password[0] == '\0')
-		return true;
-	if (url->user[0] != '\0')
-		return command_succeeds(redis, 3, named);
-	return command_succeeds(redis, 2, unnamed);
-}
-
-static bool
-select_database(BankRedis *redis)
-{
-	char		number[NUMBER_SIZE];
-	const char *argv[] = {"SELECT", number};
-
-	if (redis->url.database == 0)
-		return true;
-	snprintf(number, sizeof(number), "%d", redis->url.database);
-	return command_succeeds(redis, 2, argv);
-}
 
 BankRedis *
 bank_redis_create(const char *url, int timeout_ms, const char **problem)
@@ -197,14 +85,13 @@ bank_redis_create(const char *url, int timeout_ms, const char **problem)
 	*problem = "out of memory";
 	if (redis == NULL)
 		return NULL;
-	*problem = bank_redis_url_parse(url, &redis->url);
+	*problem = bank_redis_url_parse(url, &redis->link.url);
 	if (*problem != NULL)
 	{
 		free(redis);
 		return NULL;
 	}
-	redis->timeout.tv_sec = timeout_ms / 1000;
-	redis->timeout.tv_usec = timeout_ms % 1000 * 1000;
+	redis->link.timeout_ms = timeout_ms;
 	return redis;
 }
 
@@ -213,33 +100,38 @@ bank_redis_destroy(BankRedis *redis)
 {
 	if (redis == NULL)
 		return;
-	disconnect(redis);
+	bank_redis_link_free(&redis->link);
 	free(redis);
+}
+
+void
+bank_redis_interrupt(BankRedis *redis, bool (*is_interrupted) (void))
+{
+	redis->link.is_interrupted = is_interrupted;
+}
+
+/* A new connection may be to a server that knows no script. */
+static bool
+connect_link(BankRedis *redis)
+{
+	if (redis->link.context == NULL)
+		redis->script[0] = '\0';
+	return bank_redis_link_connect(&redis->link);
 }
 
 bool
 bank_redis_connect(BankRedis *redis)
 {
-	const BankRedisUrl *url = &redis->url;
-
-	if (redis->context != NULL)
-		return true;
-	errno = 0;
-	redis->context = url->is_socket ?
-		redisConnectUnixWithTimeout(url->host, redis->timeout) :
-		redisConnectWithTimeout(url->host, url->port, redis->timeout);
-	if (redis->context == NULL || redis->context->err != 0)
-		return fail_connection(redis, "connect");
-	if (redisSetTimeout(redis->context, redis->timeout) != REDIS_OK)
-		return fail_connection(redis, "connect");
-	return authenticate(redis) && select_database(redis);
+	bank_redis_link_begin(&redis->link);
+	return connect_link(redis);
 }
 
 /* A server that restarted has closed the connection we still hold. */
 static bool
 lost_while_idle(const BankRedis *redis, bool was_connected)
 {
-	return was_connected && redis->context == NULL && !redis->timed_out;
+	return was_connected && redis->link.context == NULL &&
+		!redis->link.timed_out;
 }
 
 static bool
@@ -298,8 +190,8 @@ ask_hash(BankRedis *redis, const char *account_id)
 
 	snprintf(key, sizeof(key), "%s%s", BANK_REDIS_PREFIX, account_id);
 	memcpy(argv + 2, field_names, sizeof(field_names));
-	if (bank_redis_connect(redis))
-		reply = command(redis, 2 + FIELD_COUNT, argv);
+	if (connect_link(redis))
+		reply = bank_redis_link_command(&redis->link, 2 + FIELD_COUNT, argv);
 	return reply;
 }
 
@@ -307,15 +199,17 @@ BankRedisAnswer
 bank_redis_get(BankRedis *redis, const char *account_id,
 			   BankRedisBalance *balance)
 {
-	bool		was_connected = redis->context != NULL;
+	bool		was_connected = redis->link.context != NULL;
 	BankRedisBalance found = {0};
 	BankRedisAnswer answer = BANK_REDIS_ABSENT;
-	redisReply *reply = ask_hash(redis, account_id);
+	redisReply *reply;
 
+	bank_redis_link_begin(&redis->link);
+	reply = ask_hash(redis, account_id);
 	if (reply == NULL && lost_while_idle(redis, was_connected))
 		reply = ask_hash(redis, account_id);
 	if (reply == NULL)
-		return redis->wrong_type ? BANK_REDIS_ABSENT : BANK_REDIS_FAILED;
+		return redis->link.wrong_type ? BANK_REDIS_ABSENT : BANK_REDIS_FAILED;
 	if (read_hash(reply, account_id, &found))
 	{
 		*balance = found;
@@ -353,14 +247,15 @@ load_script(BankRedis *redis)
 
 	if (redis->script[0] != '\0')
 		return true;
-	reply = command(redis, 3, argv);
+	reply = bank_redis_link_command(&redis->link, 3, argv);
 	if (reply == NULL)
 		return false;
 	if (reply->type != REDIS_REPLY_STRING ||
 		!bank_text_copy(redis->script, sizeof(redis->script), reply->str))
 	{
 		freeReplyObject(reply);
-		return fail(redis, "SCRIPT LOAD", "unexpected answer");
+		return bank_redis_link_fail(&redis->link, "SCRIPT LOAD",
+									"unexpected answer");
 	}
 	freeReplyObject(reply);
 	return true;
@@ -374,23 +269,20 @@ append_put(BankRedis *redis, const BankRedisBalance *balance)
 
 	write_hash(balance, &text);
 	memcpy(argv + 4, text.values, sizeof(text.values));
-	if (redisAppendCommandArgv(redis->context, PUT_ARGUMENTS, argv,
-							   NULL) != REDIS_OK)
-		return fail_connection(redis, "EVALSHA");
-	return true;
+	return bank_redis_link_append(&redis->link, PUT_ARGUMENTS, argv);
 }
 
 static bool
 put_pipeline(BankRedis *redis, const BankRedisBalance *balances, int count)
 {
-	if (!bank_redis_connect(redis) || !load_script(redis))
+	if (!connect_link(redis) || !load_script(redis))
 		return false;
 	for (int i = 0; i < count; i++)
 		if (!append_put(redis, &balances[i]))
 			return false;
 	for (int i = 0; i < count; i++)
 	{
-		redisReply *reply = next_reply(redis, "EVALSHA");
+		redisReply *reply = bank_redis_link_reply(&redis->link, "EVALSHA");
 
 		if (reply == NULL)
 			return false;
@@ -409,10 +301,11 @@ bank_redis_put(BankRedis *redis, const BankRedisBalance *balances, int count)
 	for (int done = 0; done < count; done += PIPELINE_MAX)
 	{
 		int			size = count - done;
-		bool		was_connected = redis->context != NULL;
+		bool		was_connected = redis->link.context != NULL;
 
 		if (size > PIPELINE_MAX)
 			size = PIPELINE_MAX;
+		bank_redis_link_begin(&redis->link);
 		if (put_pipeline(redis, balances + done, size))
 			continue;
 		if (!lost_while_idle(redis, was_connected) ||
@@ -425,5 +318,5 @@ bank_redis_put(BankRedis *redis, const BankRedisBalance *balances, int count)
 const char *
 bank_redis_error(const BankRedis *redis)
 {
-	return redis->error;
+	return redis->link.error;
 }

@@ -42,14 +42,17 @@ typedef struct BankRedis BankRedis;
 
 /*
  * Prepares a connection without making it: url as in redis_url.h, the timeout
- * for connecting and for each answer.  NULL, and *problem a fixed text, where
- * the url is wrong or memory is out.
+ * of each call, connecting and all answers included.  NULL, and *problem a
+ * fixed text, where the url is wrong or memory is out.
  */
 extern BankRedis *bank_redis_create(const char *url, int timeout_ms,
 									const char **problem);
 
 /* Closes and frees; NULL is let pass. */
 extern void bank_redis_destroy(BankRedis *redis);
+
+/* Lets each call fail soon after this function says so. */
+extern void bank_redis_interrupt(BankRedis *redis, bool (*is_interrupted) (void));
 
 /* Connects unless connected; false where that failed. */
 extern bool bank_redis_connect(BankRedis *redis);
@@ -60,7 +63,8 @@ extern BankRedisAnswer bank_redis_get(BankRedis *redis, const char *account_id,
 
 /*
  * Writes each balance unless Redis holds a newer (epoch, version) of it; an
- * equal one is written again.  True: Redis answered for every one of them.
+ * equal one is written again.  The timeout is that of every 128 of them.
+ * True: Redis answered for every one.
  * False: any of them may or may not be written; all may be put again.
  */
 extern bool bank_redis_put(BankRedis *redis, const BankRedisBalance *balances,
