@@ -19,6 +19,21 @@ class Ledger(Session):
         self.rows('SELECT bank.deposit(%s, 1000)', self.payer)
         self.rows('SELECT bank.transfer(%s, %s, 400)', self.payer, self.payee)
         self.rows('SELECT bank.inactivate_customer(%s)', str(uuid.uuid4()))
+        self.fill()
+
+    def fill(self):
+        """Something of everything, between two accounts of a third holder."""
+        holder = str(uuid.uuid4())
+        one, two = self.account(holder), self.account(holder)
+        deposit, pending, posted = (str(uuid.uuid4()) for _ in range(3))
+        self.rows("SELECT bank.deposit(%s, 1000, %s, 'salary')", one, deposit)
+        self.rows("SELECT bank.hold(%s, %s, 10, 'infinity', %s)", one, two, pending)
+        self.rows("SELECT bank.hold(%s, %s, 20, 'infinity', %s)", one, two, posted)
+        self.rows('SELECT bank.post_hold(%s, 15)', posted)
+        self.rows('SELECT bank.reverse(%s)', posted)
+        self.rows('SELECT bank.transfer_batch(%s::uuid[], %s::uuid[], %s)',
+                  [one] * 70, [two] * 70, [1] * 70)
+        self.rows('SELECT bank.set_limit(%s, 500)', one)
 
     def account(self, customer):
         return self.value('SELECT account_id FROM bank.create_account(%s)', customer)

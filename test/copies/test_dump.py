@@ -8,7 +8,8 @@ import pytest
 from server import RUN, Copy, run
 
 TABLES = ('bank_ledger.customer', 'bank_ledger.account', 'bank_ledger.account_event',
-          'bank_ledger.transfer', 'bank_ledger.epoch', 'bank_ledger.operator_act',
+          'bank_ledger.transfer', 'bank_ledger.hold', 'bank_ledger.epoch',
+          'bank_ledger.operator_act', 'bank_ledger.sealing',
           'bank_report.notification', 'bank_report.consumer_offset', 'bank_search.balance')
 
 
@@ -46,6 +47,11 @@ def test_the_rows_are_the_same(ledger, restored):
         assert restored.rows(query) == there
         assert there or table in ('bank_report.notification', 'bank_search.balance')
     assert restored.rows('SELECT * FROM bank.verify()') == []
+
+
+def test_the_digests_go_on(ledger, restored):
+    heads = 'SELECT account_id::text, version, digest::text FROM bank_ledger.account ORDER BY 1'
+    assert restored.rows(heads) == ledger.rows(heads)
 
 
 def test_what_must_not_be_copied_is_not(restored):
