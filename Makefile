@@ -11,8 +11,8 @@ EXTENSION = bank
 MODULE_big = bank
 
 BANK_VERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" bank.control)
-SQL_PARTS = schema guard site $(SQL_NOUNS) privileges
-SQL_NOUNS = money account transfer hold limit inactivation balance notification verify
+SQL_PARTS = schema guard site $(SQL_NOUNS) seal verify privileges
+SQL_NOUNS = money account transfer hold limit inactivation balance notification
 
 C_SOURCES = $(wildcard extension/*.c extension/common/*.c)
 C_HEADERS = $(wildcard extension/*.h extension/common/*.h)

@@ -309,7 +309,7 @@ judge_key(Batch *batch, BatchItem *item, const UsedKey *used)
 }
 
 static void
-post_item(Batch *batch, BatchItem *item, HTAB * used_keys)
+post_item(Batch *batch, BatchItem *item, HTAB *used_keys)
 {
 	UsedKey    *used = NULL;
 	bool		found;

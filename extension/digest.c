@@ -132,6 +132,32 @@ bank_digest_close(BankDigester *digester)
 	digester->context = NULL;
 }
 
+static void
+put_transfer(RowBytes *row, const BankTransfer *transfer)
+{
+	begin_row(row, 'T');
+	put_uuid(row, &transfer->transfer_id);
+	put_text(row, bank_ledger_transfer_kind_name(transfer->kind));
+	put_uuid(row, &transfer->customer_id);
+	put_uuid(row, &transfer->from_account);
+	put_uuid(row, &transfer->to_account);
+	put_int64(row, transfer->amount);
+	put_text(row, transfer->currency);
+	put_int64(row, transfer->from_version);
+	put_int64(row, transfer->to_version);
+	put_int64(row, transfer->from_balance);
+	put_int64(row, transfer->to_balance);
+	put_int64(row, transfer->from_held);
+	put_int64(row, transfer->to_held);
+	put_int64(row, transfer->completed_at);
+	put_optional_uuid(row, &transfer->reverses);
+	put_optional_text(row, transfer->reference);
+	put_text(row, transfer->actor);
+	put_optional_uuid(row, &transfer->from_previous);
+	put_optional_uuid(row, &transfer->to_previous);
+	put_int64(row, transfer->period);
+}
+
 /*
  * The digests of both accounts after a transfer.  The results may be the
  * transfer's own fields, which are not covered.
@@ -143,29 +169,20 @@ bank_digest_transfer(BankDigester *digester, const BankTransfer *transfer,
 {
 	RowBytes	row;
 
-	begin_row(&row, 'T');
-	put_uuid(&row, &transfer->transfer_id);
-	put_text(&row, bank_ledger_transfer_kind_name(transfer->kind));
-	put_uuid(&row, &transfer->customer_id);
-	put_uuid(&row, &transfer->from_account);
-	put_uuid(&row, &transfer->to_account);
-	put_int64(&row, transfer->amount);
-	put_text(&row, transfer->currency);
-	put_int64(&row, transfer->from_version);
-	put_int64(&row, transfer->to_version);
-	put_int64(&row, transfer->from_balance);
-	put_int64(&row, transfer->to_balance);
-	put_int64(&row, transfer->from_held);
-	put_int64(&row, transfer->to_held);
-	put_int64(&row, transfer->completed_at);
-	put_optional_uuid(&row, &transfer->reverses);
-	put_optional_text(&row, transfer->reference);
-	put_text(&row, transfer->actor);
-	put_optional_uuid(&row, &transfer->from_previous);
-	put_optional_uuid(&row, &transfer->to_previous);
-	put_int64(&row, transfer->period);
+	put_transfer(&row, transfer);
 	chain(digester, &row, from_before, from_after);
 	chain(digester, &row, to_before, to_after);
+}
+
+/* The digest of one of a transfer's accounts after it. */
+void
+bank_digest_transfer_side(BankDigester *digester, const BankTransfer *transfer,
+						  const BankDigest *before, BankDigest *after)
+{
+	RowBytes	row;
+
+	put_transfer(&row, transfer);
+	chain(digester, &row, before, after);
 }
 
 /* The digest of the account after an event. */

@@ -29,6 +29,10 @@ extern void bank_digest_transfer(BankDigester *digester,
 								 const BankDigest *from_before,
 								 const BankDigest *to_before,
 								 BankDigest *from_after, BankDigest *to_after);
+extern void bank_digest_transfer_side(BankDigester *digester,
+									  const struct BankTransfer *transfer,
+									  const BankDigest *before,
+									  BankDigest *after);
 extern void bank_digest_event(BankDigester *digester,
 							  const struct BankAccountEvent *event,
 							  const BankDigest *before, BankDigest *after);

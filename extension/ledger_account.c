@@ -90,8 +90,9 @@ read_limits(const BankRow *row, BankAccount *account)
 	account->next_limit_day = bank_row_date(row, ACCOUNT_NEXT_LIMIT_DAY);
 }
 
-static void
-read_account(const BankRow *row, BankAccount *account)
+/* Reads a row of the table; the account can then be locked by it. */
+void
+bank_ledger_read_account(const BankRow *row, BankAccount *account)
 {
 	memset(account, 0, sizeof(*account));
 	account->account_id = *DatumGetUUIDP(row->values[ACCOUNT_ID]);
@@ -124,7 +125,7 @@ bank_ledger_find_account(BankLedger *ledger, const pg_uuid_t *id,
 
 	if (!bank_relation_find(bank_ledger_account_table(ledger), &key, 1, &row))
 		return false;
-	read_account(&row, account);
+	bank_ledger_read_account(&row, account);
 	return true;
 }
 
@@ -138,7 +139,7 @@ bank_ledger_find_visible_account(BankLedger *ledger, const pg_uuid_t *id,
 
 	if (!bank_relation_find_visible(bank_ledger_account_table(ledger), &key, 1, &row))
 		return false;
-	read_account(&row, account);
+	bank_ledger_read_account(&row, account);
 	return true;
 }
 
@@ -148,7 +149,7 @@ collect_account(const BankRow *row, void *context)
 	List	  **accounts = context;
 	BankAccount *account = palloc(sizeof(BankAccount));
 
-	read_account(row, account);
+	bank_ledger_read_account(row, account);
 	*accounts = lappend(*accounts, account);
 	return true;
 }
@@ -186,7 +187,7 @@ bank_ledger_lock_account(BankLedger *ledger, BankAccount *account,
 											   &row, policy);
 
 	if (result == BANK_LOCK_TAKEN)
-		read_account(&row, account);
+		bank_ledger_read_account(&row, account);
 	return result;
 }
 

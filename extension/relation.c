@@ -276,6 +276,22 @@ raise_null(const BankRelation *table, int column)
 			 errhint("Restore the column as the extension's script made it.")));
 }
 
+/* Reads the row in a slot; it is valid as long as the slot holds it. */
+void
+bank_relation_read_slot(const BankRelation *table, TupleTableSlot *slot,
+						BankRow *row)
+{
+	slot_getallattrs(slot);
+	row->tuple = NULL;
+	for (int i = 0; i < table->shape->ncolumns; i++)
+	{
+		row->values[i] = slot->tts_values[table->attributes[i] - 1];
+		row->nulls[i] = slot->tts_isnull[table->attributes[i] - 1];
+		if (row->nulls[i] && !table->shape->columns[i].nullable)
+			raise_null(table, i);
+	}
+}
+
 /* Copies the row out of the slot's page. */
 static void
 copy_row(const BankRelation *table, TupleTableSlot *slot, BankRow *row)

@@ -85,6 +85,8 @@ typedef struct BankScan
 extern void bank_relation_open(BankRelation *table, const BankShape *shape,
 							   BankOpenMode mode);
 extern void bank_relation_close(BankRelation *table);
+extern void bank_relation_read_slot(const BankRelation *table,
+									TupleTableSlot *slot, BankRow *row);
 extern bool bank_relation_find(BankRelation *table, const Datum *key, int nkeys,
 							   BankRow *row);
 extern bool bank_relation_find_visible(BankRelation *table, const Datum *key,

@@ -26,7 +26,7 @@ DO $$
 DECLARE
     written text;
 BEGIN
-    FOREACH written IN ARRAY ARRAY['customer', 'account', 'account_event', 'transfer'] LOOP
+    FOREACH written IN ARRAY ARRAY['customer', 'account', 'account_event', 'transfer', 'hold'] LOOP
         EXECUTE pg_catalog.format(
             'CREATE TRIGGER functions_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON bank_ledger.%1$I '
             'FOR EACH STATEMENT EXECUTE FUNCTION bank_ledger.refuse_writer(); '

@@ -21,7 +21,8 @@ BEGIN
 
     -- A restore may have left the journal's triggers weaker.
     FOR weakened IN SELECT t.* FROM pg_trigger AS t
-        WHERE t.tgfoid = 'bank_ledger.refuse_change'::regproc AND t.tgenabled <> 'A'
+        WHERE t.tgfoid IN ('bank_ledger.refuse_change'::regproc, 'bank_ledger.refuse_writer'::regproc)
+          AND t.tgenabled <> 'A'
     LOOP
         EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I',
                        weakened.tgrelid::regclass, weakened.tgname);
@@ -45,6 +46,8 @@ BEGIN
        IS DISTINCT FROM (here_system, here_timeline) THEN
         INSERT INTO bank_ledger.epoch (number, system_identifier, timeline, at)
         VALUES (coalesce(last_epoch.number, 0) + 1, here_system, here_timeline, clock_timestamp());
+        -- A barrier is a transaction of the system or timeline it came from.
+        UPDATE bank_ledger.sealing SET barrier = NULL WHERE barrier IS NOT NULL;
     END IF;
 END
 $$;
@@ -71,7 +74,8 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     INSERT INTO bank_ledger.heartbeat (at) VALUES (clock_timestamp());
     DELETE FROM bank_ledger.heartbeat AS h WHERE h.at < clock_timestamp() - interval '1 day';
+    PERFORM bank_ledger.seal_next();
 END
 $$;
 COMMENT ON FUNCTION bank_ledger.beat() IS
-'Inserts a heartbeat row and prunes those older than a day. Called every 30 s by bank-bridge publish.';
+'Inserts a heartbeat row, prunes those older than a day, and takes a step towards the next seal. Called every 30 s by bank-bridge publish.';

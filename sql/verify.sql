@@ -1,129 +1,54 @@
--- The invariants that data can show, recomputed from the journal.
+-- The invariants that data can show, recomputed from the journal.  What
+-- follows one account from entry to entry is C (extension/verify.c); what
+-- sets of rows show is here.
 
-CREATE VIEW bank_ledger.entry AS
-SELECT e.account_id, e.version, e.kind, 0::bigint AS change, e.balance, e.held,
-       e.occurred_at AS dated, NULL::uuid AS transfer_id,
-       e.customer_id, e.currency, e.status
-FROM bank_ledger.account_event AS e
-UNION ALL
-SELECT t.from_account, t.from_version, t.kind, OPERATOR(pg_catalog.-) t.amount,
-       t.from_balance, t.from_held, t.completed_at, t.transfer_id,
-       NULL, t.currency, 'active'
-FROM bank_ledger.transfer AS t
-UNION ALL
-SELECT t.to_account, t.to_version, t.kind, t.amount,
-       t.to_balance, t.to_held, t.completed_at, t.transfer_id,
-       NULL, t.currency, 'active'
-FROM bank_ledger.transfer AS t;
-COMMENT ON VIEW bank_ledger.entry IS 'The journal by account: each event once, each transfer once for either account.';
-COMMENT ON COLUMN bank_ledger.entry.change IS 'What the entry adds to the balance, minor units.';
-COMMENT ON COLUMN bank_ledger.entry.customer_id IS 'The holder an event names; null for transfers.';
-
-CREATE FUNCTION bank_ledger.verify_entries()
+CREATE FUNCTION bank_ledger.verify_structure()
 RETURNS TABLE (invariant text, subject text, detail text)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    WITH entry AS (
-        SELECT n.*,
-               lag(n.version, 1, 0::bigint) OVER by_version AS last_version,
-               lag(n.balance, 1, 0::bigint) OVER by_version AS last_balance,
-               lag(n.held, 1, 0::bigint) OVER by_version AS last_held,
-               lag(n.dated) OVER by_version AS last_dated,
-               lead(n.version) OVER by_version IS NULL AS is_last
-        FROM bank_ledger.entry AS n
-        WINDOW by_version AS (PARTITION BY n.account_id ORDER BY n.version)
-    ),
-    -- One value an entry, null for nearly all of them: what it breaks, each
-    -- with the invariant's number, so that texts are made for those alone.
-    judged AS (
-        SELECT o.*, a.account_id AS owner_id, a.version AS state_version,
-               a.balance AS state_balance, a.held AS state_held, a.closed_at,
-               a.updated_at, nullif(concat_ws(';',
-            CASE WHEN a.account_id IS NULL THEN '2 there is no such account' END,
-            CASE WHEN o.account_id IS NULL THEN '2 the account has no journal' END,
-            CASE WHEN o.version <> o.last_version + 1
-                 THEN '2 the version does not follow the one before' END,
-            CASE WHEN (o.version = 1) <> (o.kind = 'created')
-                 THEN '2 only the first entry creates the account' END,
-            CASE WHEN o.balance <> o.last_balance::numeric + o.change
-                 THEN '2 the balance is not the one before plus the change' END,
-            CASE WHEN o.held <> o.last_held AND o.kind NOT LIKE 'hold%'
-                 THEN '2 held differs from the one before' END,
-            CASE WHEN o.balance NOT BETWEEN -9007199254740991 AND 9007199254740991
-                 THEN '2 the balance is out of range' END,
-            CASE WHEN o.currency <> a.currency
-                      OR o.transfer_id IS NULL AND o.customer_id IS DISTINCT FROM a.customer_id
-                      OR (o.status = 'inactive') <> (o.kind = 'inactivated')
-                 THEN '2 holder, currency or status is not the account''s' END,
-            CASE WHEN o.is_last AND (a.version, a.balance, a.held)
-                      <> (o.version, o.balance, o.held)
-                 THEN '2 the account is not what its last entry says' END,
-            CASE WHEN a.kind = 'customer' AND o.balance < o.held
-                 THEN '3 less than nothing is available' END,
-            CASE WHEN o.transfer_id IS NOT NULL AND o.dated >= a.closed_at
-                 THEN '4 the transfer is not dated before the closing' END,
-            CASE WHEN o.dated < o.last_dated
-                 THEN '4 the entry is dated before the one before it' END,
-            CASE WHEN o.is_last AND o.dated <> a.updated_at
-                 THEN '4 the account was not updated at its last entry' END,
-            CASE WHEN o.kind = 'inactivated' AND o.dated IS DISTINCT FROM a.closed_at
-                 THEN '4 the account was not closed at its closing' END,
-            CASE WHEN o.kind = 'inactivated' AND NOT o.is_last
-                 THEN '4 an entry follows the closing' END,
-            CASE WHEN o.is_last AND (a.status = 'inactive') <> (o.kind = 'inactivated')
-                 THEN '6 the status is not what the last entry says' END,
-            CASE WHEN o.is_last AND a.status = 'inactive' AND (o.balance, o.held) <> (0, 0)
-                 THEN '6 the account is closed and not empty' END), '') AS broken
-        FROM entry AS o
-        FULL JOIN bank_ledger.account AS a ON a.account_id = o.account_id
+    -- tgtype: 2 BEFORE, 1 for each row, 4 INSERT, 8 DELETE, 16 UPDATE, 32 TRUNCATE
+    WITH expected (relation, name, events, refuses) AS (
+        SELECT 'bank_ledger.' || j.name, t.name, t.events, t.refuses
+        FROM unnest(ARRAY['account_event', 'transfer', 'epoch', 'operator_act', 'seal']) AS j (name)
+        CROSS JOIN (VALUES ('insert_only', 58, 'bank_ledger.refuse_change'),
+                           ('insert_only_row', 27, 'bank_ledger.refuse_change')) AS t (name, events, refuses)
+        UNION ALL
+        SELECT 'bank_ledger.' || w.name, 'functions_only', 62, 'bank_ledger.refuse_writer'
+        FROM unnest(ARRAY['customer', 'account', 'account_event', 'transfer', 'hold']) AS w (name)
     )
-    SELECT left(b, 1), 'account ' || coalesce(j.account_id, j.owner_id)::text,
-           substr(b, 3) || format(
-               ': version %s (%s, %s) has balance %s, held %s, date %s; before it version %s, balance %s, held %s, date %s; the account version %s, balance %s, held %s, updated %s, closed %s',
-               j.version, j.kind, j.change, j.balance, j.held, j.dated,
-               j.last_version, j.last_balance, j.last_held, j.last_dated,
-               j.state_version, j.state_balance, j.state_held, j.updated_at, j.closed_at)
-    FROM (SELECT * FROM judged AS m WHERE m.broken IS NOT NULL OFFSET 0) AS j
-    CROSS JOIN LATERAL unnest(string_to_array(j.broken, ';')) AS b
+    SELECT '2', 'table ' || x.relation,
+           format(CASE WHEN t.oid IS NULL THEN 'trigger %s is missing'
+                       ELSE 'trigger %s no longer refuses every change' END, x.name)
+    FROM expected AS x
+    LEFT JOIN pg_trigger AS t ON t.tgrelid = to_regclass(x.relation) AND t.tgname = x.name
+        AND NOT t.tgisinternal
+    WHERE t.oid IS NULL OR t.tgenabled <> 'A' OR t.tgtype <> x.events
+       OR t.tgqual IS NOT NULL OR t.tgattr::text <> ''
+       OR t.tgfoid IS DISTINCT FROM to_regproc(x.refuses)::oid
+    UNION ALL
+    SELECT '2', 'event trigger ' || g.name, 'it is missing or no longer refuses every change'
+    FROM (VALUES ('bank_guard_change', 'ddl_command_end'), ('bank_guard_drop', 'sql_drop')) AS g (name, event)
+    LEFT JOIN pg_event_trigger AS v ON v.evtname = g.name AND v.evtevent = g.event
+        AND v.evtenabled = 'A' AND v.evttags IS NULL
+    WHERE v.oid IS NULL
+    UNION ALL
+    SELECT '2', 'table ' || c.oid::regclass::text, 'it inherits, or is inherited from'
+    FROM pg_class AS c
+    WHERE c.relnamespace = 'bank_ledger'::regnamespace AND c.relkind = 'r'
+      AND EXISTS (SELECT FROM pg_inherits AS i WHERE c.oid IN (i.inhrelid, i.inhparent))
+    UNION ALL
+    SELECT '8', 'table bank_ledger.' || k.relation, format('key %s is missing or not valid', k.name)
+    FROM (VALUES ('customer', 'customer_pkey'), ('account', 'account_pkey'),
+                 ('account_event', 'account_event_pkey'), ('transfer', 'transfer_pkey'),
+                 ('transfer', 'transfer_reverses_idx'), ('hold', 'hold_pkey')) AS k (relation, name)
+    LEFT JOIN pg_index AS i ON i.indexrelid = to_regclass('bank_ledger.' || k.name)
+        AND i.indrelid = to_regclass('bank_ledger.' || k.relation)
+        AND i.indisunique AND i.indisvalid AND i.indimmediate
+    WHERE i.indexrelid IS NULL
 $$;
-COMMENT ON FUNCTION bank_ledger.verify_entries() IS
-'Part of bank.verify(): what the entries of each account show (invariants 2, 3, 4, 6).';
+COMMENT ON FUNCTION bank_ledger.verify_structure() IS
+'Part of bank.verify(): whether the journal is closed, and its keys are (invariants 2, 8).';
 
-CREATE FUNCTION bank_ledger.verify_transfers()
-RETURNS TABLE (invariant text, subject text, detail text)
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    WITH judged AS (
-        SELECT t.*, payer.customer_id AS payer_id, payee.customer_id AS payee_id,
-               nullif(concat_ws(';',
-            CASE WHEN t.amount <= 0 OR t.from_account = t.to_account
-                 THEN '1 nothing is moved' END,
-            CASE WHEN (t.currency = payer.currency AND t.currency = payee.currency) IS NOT TRUE
-                 THEN '1 the currency is not that of both accounts' END,
-            CASE WHEN CASE
-                     WHEN payer.kind = 'settlement' THEN t.kind IN ('deposit', 'reversal')
-                         AND payee.customer_id = t.customer_id
-                     WHEN payee.kind = 'settlement' THEN t.kind IN ('withdrawal', 'reversal')
-                         AND payer.customer_id = t.customer_id
-                     ELSE t.kind NOT IN ('deposit', 'withdrawal')
-                         AND payer.customer_id = t.customer_id
-                         AND payee.customer_id = t.customer_id
-                 END IS NOT TRUE
-                 THEN '7 the accounts are not of one holder' END), '') AS broken
-        FROM bank_ledger.transfer AS t
-        LEFT JOIN bank_ledger.account AS payer ON payer.account_id = t.from_account
-        LEFT JOIN bank_ledger.account AS payee ON payee.account_id = t.to_account
-    )
-    SELECT left(b, 1), 'transfer ' || j.transfer_id::text,
-           substr(b, 3) || format(': %s of %s %s for customer %s, from %s of %s to %s of %s',
-               j.kind, j.amount, j.currency, j.customer_id, j.from_account,
-               coalesce(j.payer_id::text, 'settlement'), j.to_account,
-               coalesce(j.payee_id::text, 'settlement'))
-    FROM (SELECT * FROM judged AS m WHERE m.broken IS NOT NULL OFFSET 0) AS j
-    CROSS JOIN LATERAL unnest(string_to_array(j.broken, ';')) AS b
-$$;
-COMMENT ON FUNCTION bank_ledger.verify_transfers() IS
-'Part of bank.verify(): what each transfer shows (invariants 1, 7).';
-
-CREATE FUNCTION bank_ledger.verify_totals()
+CREATE FUNCTION bank_ledger.verify_accounts()
 RETURNS TABLE (invariant text, subject text, detail text)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT '1', 'currency ' || a.currency,
@@ -139,32 +64,196 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     LEFT JOIN bank_ledger.customer AS c ON c.customer_id = a.customer_id
     WHERE a.kind = 'customer'
       AND (c.status IS NULL OR (c.status = 'closing' AND a.status = 'active'))
-    UNION ALL
-    SELECT '2', 'table ' || t.tgrelid::regclass::text,
-           format('trigger %s no longer refuses every change', t.tgname)
-    FROM pg_trigger AS t
-    WHERE t.tgfoid = 'bank_ledger.refuse_change'::regproc AND t.tgenabled <> 'A'
 $$;
-COMMENT ON FUNCTION bank_ledger.verify_totals() IS
-'Part of bank.verify(): sums, customers, and whether the journal is closed (invariants 1, 2, 6).';
+COMMENT ON FUNCTION bank_ledger.verify_accounts() IS
+'Part of bank.verify(): sums over all accounts, and their customers (invariants 1, 6).';
 
-CREATE FUNCTION bank.verify()
+CREATE FUNCTION bank_ledger.verify_reversals()
+RETURNS TABLE (invariant text, subject text, detail text)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT '8', 'transfer ' || t.reverses::text,
+           format('it was reversed %s times: by %s', count(*), string_agg(t.transfer_id::text, ', '))
+    FROM bank_ledger.transfer AS t
+    WHERE t.reverses IS NOT NULL
+    GROUP BY t.reverses
+    HAVING count(*) > 1
+$$;
+COMMENT ON FUNCTION bank_ledger.verify_reversals() IS
+'Part of bank.verify(): a transfer is reversed once (invariant 8).';
+
+CREATE FUNCTION bank_ledger.verify_holds(account_id uuid)
 RETURNS TABLE (invariant text, subject text, detail text)
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    transfers bigint;
-    accounts  bigint;
-    epoch     integer;
+    -- Those an account's journal names; all of them where it is null.
+    named uuid[] := (SELECT array_agg(e.transfer_id) FROM bank_ledger.account_event AS e
+                     WHERE e.account_id = verify_holds.account_id AND e.transfer_id IS NOT NULL);
 BEGIN
-    RETURN QUERY SELECT f.* FROM bank_ledger.verify_totals() AS f;
-    RETURN QUERY SELECT f.* FROM bank_ledger.verify_transfers() AS f;
-    RETURN QUERY SELECT f.* FROM bank_ledger.verify_entries() AS f;
-    SELECT count(*) INTO transfers FROM bank_ledger.transfer;
-    SELECT count(*) INTO accounts FROM bank_ledger.account;
-    SELECT max(e.number) INTO epoch FROM bank_ledger.epoch AS e;
-    RAISE NOTICE 'verified % transfers, % accounts, epoch %, invariants 1, 2, 3, 4, 6, 7',
-        transfers, accounts, coalesce(epoch::text, 'none');
+    RETURN QUERY
+    SELECT '3', 'hold ' || h.hold_id::text, format(b.broken ||
+               ': %s of %s %s from %s to %s, created at version %s, ended at %s, posted %s',
+               h.state, h.amount, h.currency, h.from_account, h.to_account,
+               h.created_version, h.ended_version, h.posted_amount)
+    FROM bank_ledger.hold AS h
+    LEFT JOIN bank_ledger.account_event AS c ON c.account_id = h.from_account
+        AND c.version = h.created_version AND c.kind = 'hold_created' AND c.transfer_id = h.hold_id
+    LEFT JOIN bank_ledger.account_event AS e ON e.account_id = h.from_account
+        AND e.version = h.ended_version AND e.kind = 'hold_' || h.state AND e.transfer_id = h.hold_id
+    LEFT JOIN bank_ledger.transfer AS t ON t.transfer_id = h.hold_id AND t.kind = 'hold_posted'
+    CROSS JOIN LATERAL (VALUES
+        (CASE WHEN c.version IS NULL THEN 'the journal does not create the hold' END),
+        (CASE WHEN (c.amount, c.counterparty, c.due_at, c.customer_id, c.currency)
+                   IS DISTINCT FROM (h.amount, h.to_account, h.expires_at, h.customer_id, h.currency)
+                   AND c.version IS NOT NULL
+              THEN 'the hold is not what the journal created' END),
+        (CASE WHEN h.state <> 'pending' AND e.version IS NULL
+              THEN 'the journal does not end the hold so' END),
+        (CASE WHEN h.state = 'pending' AND h.ended_version IS NOT NULL
+              THEN 'the hold is pending and has ended' END),
+        (CASE WHEN (t.transfer_id IS NOT NULL) <> (h.state = 'posted')
+                   OR (t.amount, t.from_account, t.to_account, t.from_version)
+                      IS DISTINCT FROM (h.posted_amount, h.from_account, h.to_account, h.ended_version + 1)
+                      AND h.state = 'posted'
+                   OR h.posted_amount NOT BETWEEN 1 AND h.amount
+              THEN 'what was posted is not the transfer of the hold' END)) AS b (broken)
+    WHERE b.broken IS NOT NULL
+      AND (verify_holds.account_id IS NULL OR h.hold_id = ANY (named));
+
+    RETURN QUERY
+    SELECT '3', 'hold ' || coalesce(e.transfer_id::text, '(none)'),
+           format('%s of account %s at version %s is not that of a hold: it ends once', e.kind,
+                  e.account_id, e.version)
+    FROM bank_ledger.account_event AS e
+    LEFT JOIN bank_ledger.hold AS h ON h.hold_id = e.transfer_id AND h.from_account = e.account_id
+        AND e.version = CASE WHEN e.kind = 'hold_created' THEN h.created_version ELSE h.ended_version END
+    WHERE e.kind IN ('hold_created', 'hold_posted', 'hold_voided', 'hold_expired')
+      AND h.hold_id IS NULL
+      AND (verify_holds.account_id IS NULL OR e.account_id = verify_holds.account_id);
+
+    RETURN QUERY
+    SELECT '3', 'account ' || a.account_id::text,
+           format('held is %s and pending holds are %s', a.held, coalesce(p.amount, 0))
+    FROM bank_ledger.account AS a
+    LEFT JOIN (SELECT h.from_account, sum(h.amount) AS amount FROM bank_ledger.hold AS h
+               WHERE h.state = 'pending'
+                 AND (verify_holds.account_id IS NULL OR h.from_account = verify_holds.account_id)
+               GROUP BY h.from_account) AS p ON p.from_account = a.account_id
+    WHERE a.held <> coalesce(p.amount, 0)
+      AND (verify_holds.account_id IS NULL OR a.account_id = verify_holds.account_id);
+
+    IF verify_holds.account_id IS NULL THEN
+        RETURN QUERY
+        SELECT '3', 'transfer ' || t.transfer_id::text, 'it posts a hold that does not exist'
+        FROM bank_ledger.transfer AS t
+        LEFT JOIN bank_ledger.hold AS h ON h.hold_id = t.transfer_id
+        WHERE t.kind = 'hold_posted' AND h.hold_id IS NULL;
+    END IF;
 END
 $$;
-COMMENT ON FUNCTION bank.verify() IS
-'Recomputes the invariants from the journal, in one snapshot, reading only: each row names an invariant that does not hold, of what, and why. No row: the ledger is sound. A notice says what was checked.';
+COMMENT ON FUNCTION bank_ledger.verify_holds(uuid) IS
+'Part of bank.verify(): each hold by its events and its transfer, of one account or of all (invariant 3).';
+
+CREATE FUNCTION bank_ledger.verify_seals()
+RETURNS TABLE (invariant text, subject text, detail text)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    WITH sealed AS (
+        SELECT s.*, lag(s.number, 1, 0) OVER by_number AS last_number,
+               coalesce(lag(sha256(s.previous || s.root)) OVER by_number,
+                        decode(repeat('00', 32), 'hex')) AS chain
+        FROM bank_ledger.seal AS s
+        WINDOW by_number AS (ORDER BY s.number)
+    ),
+    open AS (SELECT max(o.period) AS period FROM bank_ledger.sealing AS o)
+    SELECT '2', 'seal ' || s.number::text, b.broken
+    FROM sealed AS s
+    LEFT JOIN bank_ledger.roots(1, (SELECT max(m.number) FROM bank_ledger.seal AS m)) AS r
+        ON r.period = s.number
+    CROSS JOIN open AS o
+    CROSS JOIN LATERAL (VALUES
+        (CASE WHEN s.number <> s.last_number + 1 THEN 'the seal before it is missing' END),
+        (CASE WHEN s.number = s.last_number + 1 AND s.previous <> s.chain
+              THEN 'it does not follow from the seal before' END),
+        (CASE WHEN s.number >= o.period THEN 'its period is open' END),
+        (CASE WHEN s.entries <> coalesce(r.entries, 0)
+              THEN format('the journal has %s rows of the period instead of %s',
+                          coalesce(r.entries, 0), s.entries)
+              WHEN s.root <> coalesce(r.root, sha256(''))
+              THEN format('the %s rows of the period are not those sealed', s.entries) END)) AS b (broken)
+    WHERE b.broken IS NOT NULL
+    UNION ALL
+    SELECT '2', format('seal %s', n.number + 1), format('it is missing: period %s is open', o.period)
+    FROM open AS o
+    CROSS JOIN (SELECT coalesce(max(s.number), 0) AS number FROM bank_ledger.seal AS s) AS n
+    WHERE o.period > n.number + 2
+$$;
+COMMENT ON FUNCTION bank_ledger.verify_seals() IS
+'Part of bank.verify(): the seals kept here, against the journal and each other (invariant 2).';
+
+CREATE FUNCTION bank_ledger.verify_seal(seal bank.seal_row)
+RETURNS TABLE (invariant text, subject text, detail text)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    WITH now AS (
+        SELECT count(*) AS entries, bank_ledger.merkle(l.digests ORDER BY l.digests) AS root
+        FROM bank_ledger.leaf AS l
+        WHERE l.period BETWEEN (verify_seal.seal).first_period AND (verify_seal.seal).last_period
+    ),
+    kept AS (
+        SELECT (SELECT s.previous FROM bank_ledger.seal AS s WHERE s.number = (verify_seal.seal).first_period),
+               (SELECT max(s.number) FROM bank_ledger.seal AS s) AS newest
+    )
+    SELECT '2', format('seal %s to %s', (verify_seal.seal).first_period, (verify_seal.seal).last_period), b.broken
+    FROM now AS n
+    CROSS JOIN kept AS k
+    CROSS JOIN LATERAL (VALUES
+        (CASE WHEN coalesce(k.newest, 0) < (verify_seal.seal).last_period
+              THEN format('the newest seal here is %s', coalesce(k.newest::text, 'none')) END),
+        (CASE WHEN k.previous <> (verify_seal.seal).previous
+              THEN 'the seals before it are not those it follows from' END),
+        (CASE WHEN n.entries <> (verify_seal.seal).entries
+              THEN format('the journal has %s rows of the periods instead of %s',
+                          n.entries, (verify_seal.seal).entries)
+              WHEN n.root <> (verify_seal.seal).root
+              THEN format('the %s rows of the periods are not those sealed', n.entries) END)) AS b (broken)
+    WHERE b.broken IS NOT NULL
+$$;
+COMMENT ON FUNCTION bank_ledger.verify_seal(bank.seal_row) IS
+'Part of bank.verify(): whether the journal still has the rows of a seal kept elsewhere (invariant 2).';
+
+CREATE FUNCTION bank_ledger.verify_journal(account_id uuid, since timestamptz, until timestamptz,
+                                           open_period integer, epoch integer)
+RETURNS TABLE (invariant text, subject text, detail text)
+LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'bank_verify_journal';
+COMMENT ON FUNCTION bank_ledger.verify_journal(uuid, timestamptz, timestamptz, integer, integer) IS
+'Part of bank.verify(): each account''s entries, one after the other (invariants 1 to 8).';
+
+CREATE FUNCTION bank.verify(account_id uuid DEFAULT NULL, since timestamptz DEFAULT NULL,
+                            until timestamptz DEFAULT NULL, seal bank.seal_row DEFAULT NULL)
+RETURNS TABLE (invariant text, subject text, detail text)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    in_range boolean := NOT (verify.since IS NULL AND verify.until IS NULL);
+BEGIN
+    RETURN QUERY SELECT s.* FROM bank_ledger.verify_structure() AS s;
+    IF EXISTS (SELECT FROM bank_ledger.verify_structure() AS s WHERE s.detail LIKE 'key %\_pkey %') THEN
+        RAISE NOTICE 'verified nothing: the journal cannot be read without its keys';
+        RETURN;
+    END IF;
+    IF verify.account_id IS NULL AND NOT in_range THEN
+        RETURN QUERY SELECT a.* FROM bank_ledger.verify_accounts() AS a;
+        RETURN QUERY SELECT r.* FROM bank_ledger.verify_reversals() AS r;
+        RETURN QUERY SELECT s.* FROM bank_ledger.verify_seals() AS s;
+    END IF;
+    IF NOT in_range THEN
+        RETURN QUERY SELECT h.* FROM bank_ledger.verify_holds(verify.account_id) AS h;
+    END IF;
+    IF verify.seal IS DISTINCT FROM NULL THEN
+        RETURN QUERY SELECT s.* FROM bank_ledger.verify_seal(verify.seal) AS s;
+    END IF;
+    RETURN QUERY SELECT j.* FROM bank_ledger.verify_journal(
+        verify.account_id, verify.since, verify.until,
+        (SELECT max(o.period) FROM bank_ledger.sealing AS o),
+        (SELECT max(e.number) FROM bank_ledger.epoch AS e)) AS j;
+END
+$$;
+COMMENT ON FUNCTION bank.verify(uuid, timestamptz, timestamptz, bank.seal_row) IS
+'Recomputes the invariants from the journal, in one snapshot, reading only: each row names an invariant that does not hold, of what, and why. No row: the ledger is sound. With account_id: that account. With since and until: what is dated from since, before until, each account''s first such entry against the one before. With seal: whether the rows of a seal kept elsewhere are still there. Notices say how far it is, and at the end what was checked.';

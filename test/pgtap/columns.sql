@@ -131,10 +131,8 @@ FROM (
     ('ALTER TABLE bank_ledger.account_event DROP COLUMN actor', '42703'),
     ('ALTER TABLE bank_ledger.account_event ALTER COLUMN actor TYPE varchar', '42804'),
     ('ALTER TABLE bank_ledger.customer DROP COLUMN changed_at', '42703'),
-    ('ALTER EXTENSION bank DROP VIEW bank_ledger.entry; DROP VIEW bank_ledger.entry;
-      ALTER TABLE bank_ledger.transfer ALTER COLUMN amount TYPE numeric', '42804'),
-    ('ALTER EXTENSION bank DROP VIEW bank_ledger.entry; DROP VIEW bank_ledger.entry;
-      ALTER TABLE bank_ledger.account_event DROP COLUMN version', '42703'),
+    ('ALTER TABLE bank_ledger.transfer ALTER COLUMN amount TYPE numeric', '42804'),
+    ('ALTER TABLE bank_ledger.account_event DROP COLUMN version', '42703'),
     ('ALTER TABLE bank_ledger.account ALTER status DROP NOT NULL;
       UPDATE bank_ledger.account SET status = NULL WHERE account_id = {a}', '23502'),
     ('ALTER TABLE bank_ledger.account ALTER balance DROP NOT NULL;

@@ -35,7 +35,8 @@ INSERT INTO writer VALUES
 ('bank_report.unschedule', 'SELECT bank_report.unschedule()'),
 ('bank_ledger.init', 'SELECT bank_ledger.init(''ledger'', ''elsewhere'')'),
 ('bank_ledger.publish', 'SELECT bank_ledger.publish()'),
-('bank_ledger.beat', 'SELECT bank_ledger.beat()');
+('bank_ledger.beat', 'SELECT bank_ledger.beat()'),
+('bank_ledger.seal_next', 'SELECT bank_ledger.seal_next()');
 
 -- A function that writes and is not in the list is not tested.
 SELECT set_eq(

@@ -79,9 +79,21 @@ SELECT lives_ok($$SELECT bank_ledger.init('ledger', 'test')$$, 'init as ledger')
 SELECT is(max(number)::bigint, (SELECT epochs + 4 FROM before), 'and after another timeline')
 FROM bank_ledger.epoch;
 
+-- A barrier is of no use in another system.
+UPDATE bank_ledger.sealing SET barrier = '9000000000000000000';
+SELECT lives_ok($$SELECT bank_ledger.init('ledger', 'test')$$, 'init as ledger');
+SELECT isnt(barrier, NULL, 'leaves the barrier alone in the same epoch') FROM bank_ledger.sealing;
+INSERT INTO bank_ledger.epoch (number, system_identifier, timeline, at)
+SELECT max(number) + 1, 42, 1, clock_timestamp() FROM bank_ledger.epoch;
+SELECT lives_ok($$SELECT bank_ledger.init('ledger', 'test')$$, 'init as ledger');
+SELECT is(barrier, NULL, 'and lifts it in the next') FROM bank_ledger.sealing;
+DELETE FROM bank_ledger.sealing;
+SELECT lives_ok('SELECT bank_ledger.beat()', 'where nothing is to be sealed, the heart beats on');
+SELECT lives_ok($$SELECT bank_ledger.init('ledger', 'test')$$, 'init as ledger');
+
 -- A search site has no epoch and no ledger.
 SELECT lives_ok($$SELECT bank_ledger.init('search', 'test')$$, 'init as search');
-SELECT is(max(number)::bigint, (SELECT epochs + 4 FROM before), 'a search site starts no epoch')
+SELECT is(max(number)::bigint, (SELECT epochs + 6 FROM before), 'a search site starts no epoch')
 FROM bank_ledger.epoch;
 
 -- beat

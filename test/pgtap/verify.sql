@@ -5,6 +5,43 @@ SELECT no_plan();
 \ir setup/accounts.psql
 SET LOCAL session_replication_role = origin;
 
+-- Holds: 11 pending, 12 posted in part, 13 voided; a transfer and a deposit
+-- reversed; a limit; a seal over all of it, and one more transfer.
+SELECT lives_ok(pg_temp.with_ids(s.statement), s.statement)
+FROM (VALUES
+    ('SELECT bank.hold({a}, {b}, 20, now() + interval ''1 day'', ''ee000000-0000-4000-8000-000000000011'')'),
+    ('SELECT bank.hold({a}, {b}, 30, now() + interval ''1 day'', ''ee000000-0000-4000-8000-000000000012'')'),
+    ('SELECT bank.post_hold(''ee000000-0000-4000-8000-000000000012'', 25)'),
+    ('SELECT bank.hold({a}, {b}, 40, now() + interval ''1 day'', ''ee000000-0000-4000-8000-000000000013'')'),
+    ('SELECT bank.void_hold(''ee000000-0000-4000-8000-000000000013'')'),
+    ('SELECT bank.transfer({a}, {b}, 15, ''ee000000-0000-4000-8000-000000000005'', ''rent'')'),
+    ('SELECT bank.reverse(''ee000000-0000-4000-8000-000000000005'', ''ee000000-0000-4000-8000-000000000006'')'),
+    ('SELECT bank.reverse(''ee000000-0000-4000-8000-000000000003'', ''ee000000-0000-4000-8000-000000000007'')'),
+    ('SELECT bank.set_limit({a}, 5000)'),
+    ('INSERT INTO bank_ledger.seal (number, entries, root, previous, sealed_at)
+      SELECT 1, r.entries, r.root, decode(repeat(''00'', 32), ''hex''), now()
+      FROM bank_ledger.roots(1, 1) AS r'),
+    ('UPDATE bank_ledger.sealing SET period = 2'),
+    ('SELECT bank.transfer({b}, {a}, 5, ''ee000000-0000-4000-8000-000000000008'')')) AS s (statement);
+
+-- What a superuser can take away is no hindrance to a breakage.
+DO $$
+DECLARE
+    c record;
+BEGIN
+    FOR c IN SELECT conrelid::regclass AS relation, conname FROM pg_constraint
+             WHERE contype = 'c' AND connamespace = 'bank_ledger'::regnamespace LOOP
+        EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', c.relation, c.conname);
+    END LOOP;
+END
+$$;
+
+-- A journal row with some columns changed, as json says.
+CREATE FUNCTION pg_temp.changed(event bank_ledger.account_event, change text)
+RETURNS SETOF bank_ledger.account_event LANGUAGE sql AS $$
+    SELECT * FROM jsonb_populate_record(changed.event, changed.change::jsonb)
+$$;
+
 -- What verify() says after a breakage; the breakage is rolled back.
 CREATE FUNCTION pg_temp.found_after(breakage text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
@@ -13,6 +50,7 @@ BEGIN
     BEGIN
         ALTER TABLE bank_ledger.transfer DISABLE TRIGGER USER;
         ALTER TABLE bank_ledger.account_event DISABLE TRIGGER USER;
+        ALTER TABLE bank_ledger.seal DISABLE TRIGGER USER;
         PERFORM pg_temp.run(breakage);
         PERFORM bank_ledger.init('ledger', 'test');
         SELECT string_agg(concat_ws(' ', v.invariant, v.subject, v.detail), E'\n') INTO found
@@ -32,11 +70,9 @@ INSERT INTO breakage VALUES
 (1, 'transfer ee000000-0000-4000-8000-000000000004',
  'UPDATE bank_ledger.transfer SET currency = ''USD'' WHERE transfer_id = ''ee000000-0000-4000-8000-000000000004'''),
 (1, 'transfer ee000000-0000-4000-8000-000000000004',
- 'ALTER TABLE bank_ledger.transfer DROP CONSTRAINT transfer_check;
-  UPDATE bank_ledger.transfer SET to_account = from_account WHERE transfer_id = ''ee000000-0000-4000-8000-000000000004'''),
+ 'UPDATE bank_ledger.transfer SET to_account = from_account WHERE transfer_id = ''ee000000-0000-4000-8000-000000000004'''),
 (1, 'transfer ee000000-0000-4000-8000-000000000004',
- 'ALTER TABLE bank_ledger.transfer DROP CONSTRAINT transfer_amount_check;
-  UPDATE bank_ledger.transfer SET amount = -amount WHERE transfer_id = ''ee000000-0000-4000-8000-000000000004'''),
+ 'UPDATE bank_ledger.transfer SET amount = -amount WHERE transfer_id = ''ee000000-0000-4000-8000-000000000004'''),
 (1, 'transfer ee000000-0000-4000-8000-000000000004',
  'DELETE FROM bank_ledger.account WHERE account_id = {b}'),
 (2, 'account {a}', 'UPDATE bank_ledger.account SET version = version + 1 WHERE account_id = {a}'),
@@ -56,14 +92,13 @@ INSERT INTO breakage VALUES
 (2, 'account {a}',
  'UPDATE bank_ledger.transfer SET to_version = 3 WHERE transfer_id = ''ee000000-0000-4000-8000-000000000001'''),
 (2, 'account {a}',
- 'INSERT INTO bank_ledger.account_event (account_id, customer_id, kind, version, currency, status,
-  balance, held, occurred_at, actor, digest, period)
-  SELECT account_id, customer_id, ''limit_set'', 2, currency, status,
-  1000, 0, occurred_at, actor, digest, period FROM bank_ledger.account_event WHERE account_id = {a}'),
-(2, 'account {a}', 'UPDATE bank_ledger.account_event SET customer_id = gen_random_uuid() WHERE account_id = {a}'),
-(2, 'account {a}', 'UPDATE bank_ledger.account_event SET currency = ''USD'' WHERE account_id = {a}'),
-(2, 'account {a}', 'UPDATE bank_ledger.account_event SET status = ''inactive'' WHERE account_id = {a}'),
-(2, 'account {a}', 'UPDATE bank_ledger.account_event SET kind = ''limit_set'' WHERE account_id = {a}'),
+ 'INSERT INTO bank_ledger.account_event SELECT c.* FROM bank_ledger.account_event AS e,
+  pg_temp.changed(e, ''{"kind": "limit_set", "version": 2, "balance": 1000}'') AS c
+  WHERE e.account_id = {a} AND e.version = 1'),
+(2, 'account {a}', 'UPDATE bank_ledger.account_event SET customer_id = gen_random_uuid() WHERE account_id = {a} AND version = 1'),
+(2, 'account {a}', 'UPDATE bank_ledger.account_event SET currency = ''USD'' WHERE account_id = {a} AND version = 1'),
+(2, 'account {a}', 'UPDATE bank_ledger.account_event SET status = ''inactive'' WHERE account_id = {a} AND version = 1'),
+(2, 'account {a}', 'UPDATE bank_ledger.account_event SET kind = ''limit_set'' WHERE account_id = {a} AND version = 1'),
 (2, 'account {a}',
  'UPDATE bank_ledger.transfer SET from_balance = 9223372036854775807 WHERE transfer_id = ''ee000000-0000-4000-8000-000000000004'''),
 (2, 'account {b}',
@@ -86,12 +121,9 @@ INSERT INTO breakage VALUES
 (4, 'account {closed}',
  'UPDATE bank_ledger.account SET closed_at = closed_at + interval ''1 hour'' WHERE account_id = {closed}'),
 (4, 'account {closed}',
- 'INSERT INTO bank_ledger.account_event (account_id, customer_id, kind, version, currency, status,
-  balance, held, occurred_at, actor, digest, period)
-  SELECT account_id, customer_id, kind, version + 1, currency, status,
-  balance, held, occurred_at, actor, digest, period FROM bank_ledger.account_event
-  WHERE account_id = {closed} AND kind = ''inactivated''; UPDATE bank_ledger.account SET version = version + 1
-  WHERE account_id = {closed}'),
+ 'INSERT INTO bank_ledger.account_event SELECT c.* FROM bank_ledger.account_event AS e,
+  pg_temp.changed(e, ''{"version": 3}'') AS c WHERE e.account_id = {closed} AND e.kind = ''inactivated'';
+  UPDATE bank_ledger.account SET version = version + 1 WHERE account_id = {closed}'),
 (6, 'customer c0000000-0000-4000-8000-000000000070', 'DELETE FROM bank_ledger.customer'),
 (6, 'account {closed}',
  'UPDATE bank_ledger.account SET status = ''active'', closed_at = NULL WHERE account_id = {closed}'),
@@ -112,7 +144,97 @@ INSERT INTO breakage VALUES
 (7, 'transfer ee000000-0000-4000-8000-000000000001',
  'UPDATE bank_ledger.transfer SET kind = ''transfer'' WHERE transfer_id = ''ee000000-0000-4000-8000-000000000001'''),
 (7, 'transfer ee000000-0000-4000-8000-000000000001',
- 'UPDATE bank_ledger.transfer SET kind = ''withdrawal'' WHERE transfer_id = ''ee000000-0000-4000-8000-000000000001''');
+ 'UPDATE bank_ledger.transfer SET kind = ''withdrawal'' WHERE transfer_id = ''ee000000-0000-4000-8000-000000000001'''),
+-- Digests and chains: what nothing else shows.
+(2, 'account {a}', 'UPDATE bank_ledger.transfer SET reference = ''food'' WHERE transfer_id = ''ee000000-0000-4000-8000-000000000005'''),
+(2, 'account {b}', 'UPDATE bank_ledger.transfer SET actor = ''somebody'' WHERE transfer_id = ''ee000000-0000-4000-8000-000000000004'''),
+(2, 'account {a}', 'UPDATE bank_ledger.account_event SET actor = ''somebody'' WHERE account_id = {a} AND version = 1'),
+(2, 'account {a}',
+ 'UPDATE bank_ledger.account_event SET due_at = due_at + interval ''1 s'' WHERE account_id = {a} AND kind = ''limit_set'''),
+(2, 'account {a}', 'UPDATE bank_ledger.transfer SET period = 2 WHERE transfer_id = ''ee000000-0000-4000-8000-000000000004'''),
+(2, 'account {a}', 'UPDATE bank_ledger.transfer SET period = 3 WHERE transfer_id = ''ee000000-0000-4000-8000-000000000008'''),
+(2, 'account {a}',
+ 'UPDATE bank_ledger.transfer SET from_digest = to_digest WHERE transfer_id = ''ee000000-0000-4000-8000-000000000004'''),
+(2, 'account {a}',
+ 'UPDATE bank_ledger.transfer SET from_previous = NULL WHERE transfer_id = ''ee000000-0000-4000-8000-000000000004'''),
+(2, 'account {a}',
+ 'UPDATE bank_ledger.account_event SET previous_transfer = NULL WHERE account_id = {a} AND kind = ''limit_set'''),
+(2, 'account {a}', 'UPDATE bank_ledger.account SET last_transfer = NULL WHERE account_id = {a}'),
+(2, 'account {a}', 'UPDATE bank_ledger.account SET digest = sha256(digest) WHERE account_id = {a}'),
+-- The creation of a hold missing, all later rows and the account made to agree.
+(2, 'account {a}',
+ 'DELETE FROM bank_ledger.account_event WHERE account_id = {a} AND version = 4;
+  DELETE FROM bank_ledger.hold WHERE hold_id = ''ee000000-0000-4000-8000-000000000011'';
+  UPDATE bank_ledger.account_event SET version = version - 1, held = held - 20 WHERE account_id = {a} AND version > 4;
+  UPDATE bank_ledger.hold SET created_version = created_version - 1, ended_version = ended_version - 1
+  WHERE from_account = {a};
+  UPDATE bank_ledger.transfer SET from_version = from_version - 1, from_held = from_held - 20
+  WHERE from_account = {a} AND from_version > 4;
+  UPDATE bank_ledger.transfer SET to_version = to_version - 1, to_held = to_held - 20
+  WHERE to_account = {a} AND to_version > 4;
+  UPDATE bank_ledger.account SET version = version - 1, held = held - 20 WHERE account_id = {a}'),
+-- Two deposits swapped: each amount is where the other was, all balances agree.
+(2, 'account {a}',
+ 'UPDATE bank_ledger.transfer SET transfer_id = CASE transfer_id
+      WHEN ''ee000000-0000-4000-8000-000000000001'' THEN ''ee000000-0000-4000-8000-0000000000aa''::uuid
+      ELSE ''ee000000-0000-4000-8000-0000000000bb'' END
+  WHERE transfer_id IN (''ee000000-0000-4000-8000-000000000001'', ''ee000000-0000-4000-8000-000000000002'');
+  UPDATE bank_ledger.transfer SET transfer_id = CASE transfer_id
+      WHEN ''ee000000-0000-4000-8000-0000000000aa'' THEN ''ee000000-0000-4000-8000-000000000002''::uuid
+      ELSE ''ee000000-0000-4000-8000-000000000001'' END
+  WHERE transfer_id IN (''ee000000-0000-4000-8000-0000000000aa'', ''ee000000-0000-4000-8000-0000000000bb'')'),
+-- Holds
+(3, 'account {a}', 'UPDATE bank_ledger.account_event SET held = held + 1 WHERE account_id = {a} AND kind = ''hold_voided'''),
+(3, 'hold ee000000-0000-4000-8000-000000000011', 'DELETE FROM bank_ledger.hold WHERE state = ''pending'''),
+(3, 'account {a}', 'DELETE FROM bank_ledger.hold WHERE state = ''pending'''),
+(3, 'hold ee000000-0000-4000-8000-000000000011',
+ 'UPDATE bank_ledger.hold SET state = ''voided'', ended_version = 4 WHERE state = ''pending'''),
+(3, 'hold ee000000-0000-4000-8000-000000000011', 'UPDATE bank_ledger.hold SET amount = 21 WHERE state = ''pending'''),
+(3, 'hold ee000000-0000-4000-8000-000000000012', 'UPDATE bank_ledger.hold SET posted_amount = 24 WHERE state = ''posted'''),
+(3, 'hold ee000000-0000-4000-8000-000000000012',
+ 'UPDATE bank_ledger.transfer SET kind = ''transfer'' WHERE transfer_id = ''ee000000-0000-4000-8000-000000000012'''),
+(3, 'hold ee000000-0000-4000-8000-000000000013', 'UPDATE bank_ledger.hold SET state = ''expired'' WHERE state = ''voided'''),
+(3, 'hold ee000000-0000-4000-8000-000000000013',
+ 'UPDATE bank_ledger.hold SET state = ''pending'', ended_version = NULL WHERE state = ''voided'''),
+(3, 'hold ee000000-0000-4000-8000-000000000013',
+ 'UPDATE bank_ledger.account_event SET transfer_id = ''ee000000-0000-4000-8000-000000000011''
+  WHERE account_id = {a} AND kind = ''hold_voided'''),
+(3, 'transfer ee000000-0000-4000-8000-000000000004',
+ 'UPDATE bank_ledger.transfer SET kind = ''hold_posted'' WHERE transfer_id = ''ee000000-0000-4000-8000-000000000004'''),
+-- The clock, and money after the closing
+(4, 'account {empty}', 'UPDATE bank_ledger.account SET updated_at = now() + interval ''1 h'' WHERE account_id = {empty};
+  UPDATE bank_ledger.account_event SET occurred_at = now() + interval ''1 h'' WHERE account_id = {empty}'),
+(5, 'account {closed}',
+ 'UPDATE bank_ledger.transfer SET to_account = {closed}, to_version = 3, to_balance = 5
+  WHERE transfer_id = ''ee000000-0000-4000-8000-000000000008'''),
+-- Keys and reversals
+(8, 'table bank_ledger.transfer', 'ALTER TABLE bank_ledger.transfer DROP CONSTRAINT transfer_pkey'),
+(8, 'table bank_ledger.hold', 'ALTER TABLE bank_ledger.hold DROP CONSTRAINT hold_pkey'),
+(8, 'transfer ee000000-0000-4000-8000-000000000005',
+ 'DROP INDEX bank_ledger.transfer_reverses_idx; UPDATE bank_ledger.transfer
+  SET reverses = ''ee000000-0000-4000-8000-000000000005'' WHERE transfer_id = ''ee000000-0000-4000-8000-000000000007'''),
+(8, 'transfer ee000000-0000-4000-8000-000000000006',
+ 'UPDATE bank_ledger.transfer SET amount = 14 WHERE transfer_id = ''ee000000-0000-4000-8000-000000000006'''),
+(8, 'transfer ee000000-0000-4000-8000-000000000006',
+ 'UPDATE bank_ledger.transfer SET reverses = gen_random_uuid() WHERE transfer_id = ''ee000000-0000-4000-8000-000000000006'''),
+(8, 'transfer ee000000-0000-4000-8000-000000000007',
+ 'UPDATE bank_ledger.transfer SET reverses = ''ee000000-0000-4000-8000-000000000006''
+  WHERE transfer_id = ''ee000000-0000-4000-8000-000000000007'''),
+-- Seals kept here
+(2, 'seal 1', 'DELETE FROM bank_ledger.seal; UPDATE bank_ledger.sealing SET period = 3'),
+(2, 'seal 1', 'UPDATE bank_ledger.seal SET entries = entries + 1'),
+(2, 'seal 1', 'UPDATE bank_ledger.seal SET root = sha256(root)'),
+(2, 'seal 1', 'UPDATE bank_ledger.seal SET previous = sha256(previous)'),
+(2, 'seal 1', 'UPDATE bank_ledger.sealing SET period = 1'),
+(2, 'seal 2', 'UPDATE bank_ledger.seal SET number = 2; UPDATE bank_ledger.sealing SET period = 3'),
+-- What closes the journal
+(2, 'table bank_ledger.transfer', 'DROP TRIGGER insert_only ON bank_ledger.transfer'),
+(2, 'table bank_ledger.transfer', 'CREATE OR REPLACE TRIGGER insert_only_row BEFORE UPDATE OR DELETE ON bank_ledger.transfer
+  FOR EACH ROW WHEN (false) EXECUTE FUNCTION bank_ledger.refuse_change()'),
+(2, 'table bank_ledger.account', 'DROP TRIGGER functions_only ON bank_ledger.account'),
+(2, 'table bank_ledger.account_event', 'CREATE TABLE bank_ledger.more () INHERITS (bank_ledger.account_event)'),
+(2, 'event trigger bank_guard_change', 'ALTER EVENT TRIGGER bank_guard_change DISABLE'),
+(2, 'event trigger bank_guard_drop', 'ALTER EVENT TRIGGER bank_guard_drop ENABLE REPLICA');
 
 SELECT is(pg_temp.found_after('SELECT 1'), 'sound', 'before anything is broken');
 SELECT matches(pg_temp.found_after(statement),

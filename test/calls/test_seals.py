@@ -1,0 +1,156 @@
+"""Seals: made when nothing can come late, the tree an auditor would make, and
+what only they can find."""
+import hashlib
+import uuid
+
+import pytest
+
+CREATE = 'SELECT bank.create_account(%s, %s, %s)'
+TRANSFER = 'SELECT transfer_id FROM bank.transfer(%s, %s, 1)'
+DIGESTS = 'SELECT digests FROM bank_ledger.leaf WHERE period BETWEEN %s AND %s'
+
+
+@pytest.fixture
+def pair(operator):
+    """Two accounts of one customer, the first with money."""
+    operator.rows('SET client_min_messages = warning')
+    customer, payer, payee = (str(uuid.uuid4()) for _ in range(3))
+    operator.rows(CREATE, customer, 'BRL', payer)
+    operator.rows(CREATE, customer, 'BRL', payee)
+    operator.rows('SELECT bank.deposit(%s, 100)', payer)
+    return payer, payee
+
+
+def newest(session):
+    return session.value('SELECT coalesce(max(number), 0) FROM bank_ledger.seal')
+
+
+def beat(session, times=4):
+    for _ in range(times):
+        session.rows('SELECT bank_ledger.beat()')
+
+
+def seal_past(session, number):
+    """Beats until a period is sealed; two steps make a seal."""
+    for _ in range(8):
+        beat(session, 1)
+        if newest(session) >= number:
+            return
+    pytest.fail(f'period {number} was not sealed')
+
+
+def period_of(session, transfer_id):
+    return session.value('SELECT period FROM bank_ledger.transfer WHERE transfer_id = %s',
+                         transfer_id)
+
+
+def sha256(*parts):
+    return hashlib.sha256(b''.join(parts)).digest()
+
+
+def merkle(leaves):
+    if len(leaves) <= 1:
+        return sha256(b'\0', leaves[0]) if leaves else sha256()
+    left = 1
+    while left * 2 < len(leaves):
+        left *= 2
+    return sha256(b'\1', merkle(leaves[:left]), merkle(leaves[left:]))
+
+
+def test_a_seal_waits_for_every_posting_of_its_period(operator, session, pair):
+    session.rows('BEGIN')
+    transfer_id = session.value(TRANSFER, *pair)
+    period = period_of(session, transfer_id)
+    beat(operator, 6)
+    assert newest(operator) == period - 1, 'sealed before its last row was committed'
+    session.rows('COMMIT')
+    seal_past(operator, period)
+    digests = operator.value(
+        'SELECT from_digest || to_digest FROM bank_ledger.transfer WHERE transfer_id = %s',
+        transfer_id).tobytes()
+    leaves = sorted(row[0].tobytes() for row in operator.rows(DIGESTS, period, period))
+    assert digests in leaves
+    entries, root = operator.rows(
+        'SELECT entries, root FROM bank_ledger.seal WHERE number = %s', period)[0]
+    assert (entries, root.tobytes()) == (len(leaves), merkle(leaves))
+
+
+def test_a_transaction_that_has_not_posted_holds_no_seal_back_for_ever(operator, session, pair):
+    """Such a one gets its id late, and posts in the period open then."""
+    session.rows('BEGIN')
+    session.rows('SELECT count(*) FROM bank_ledger.account')
+    number = newest(operator)
+    seal_past(operator, number + 2)
+    transfer_id = session.value(TRANSFER, *pair)
+    session.rows('COMMIT')
+    assert period_of(operator, transfer_id) > number + 2
+
+
+def test_seals_follow_from_each_other(operator, pair):
+    operator.value(TRANSFER, *pair)
+    seal_past(operator, newest(operator) + 2)
+    seals = operator.rows('SELECT number, previous, root FROM bank_ledger.seal ORDER BY number')
+    chain = bytes(32)
+    for place, (number, previous, root) in enumerate(seals, 1):
+        assert (number, previous.tobytes()) == (place, chain)
+        chain = sha256(previous.tobytes(), root.tobytes())
+
+
+@pytest.mark.parametrize('size', [0, 1, 2, 3, 4, 5, 7, 8, 9, 31, 33])
+def test_the_tree_is_that_of_rfc_6962(session, size):
+    leaves = [bytes([number]) * number for number in range(size)]
+    root = session.value('SELECT bank_ledger.merkle(l ORDER BY n) '
+                         'FROM unnest(%s::bytea[]) WITH ORDINALITY AS u (l, n)', leaves)
+    assert root.tobytes() == merkle(leaves)
+
+
+def test_seal_answers_for_a_range(operator, pair):
+    period = period_of(operator, operator.value(TRANSFER, *pair))
+    seal_past(operator, period)
+    operator.value(TRANSFER, *pair)
+    seal_past(operator, newest(operator) + 1)
+    last = newest(operator)
+    first_period, last_period, entries, root = operator.rows(
+        'SELECT first_period, last_period, entries, root FROM bank.seal(%s)', period)[0]
+    leaves = sorted(row[0].tobytes() for row in operator.rows(DIGESTS, period, last))
+    assert (first_period, last_period, entries, root.tobytes()) == \
+        (period, last, len(leaves), merkle(leaves))
+    assert operator.value('SELECT s.root = r.root FROM bank_ledger.seal AS s, '
+                          'bank.seal(%s, %s) AS r WHERE s.number = %s', period, period, period)
+    assert operator.value('SELECT first_period FROM bank.seal()') == 1
+    for bad in ((0, 1), (2, 1), (1, last + 1)):
+        assert operator.failure('SELECT bank.seal(%s, %s)', *bad)[0] == '22023'
+
+
+def cut_tail(operator, transfer_id, sealed):
+    """Takes a transfer away with every trace of it that a database holds."""
+    for table in ('transfer', 'seal'):
+        operator.rows(f'ALTER TABLE bank_ledger.{table} DISABLE TRIGGER USER')
+    operator.rows('DELETE FROM bank_ledger.transfer WHERE transfer_id = %s', transfer_id)
+    operator.rows('DELETE FROM bank_ledger.account WHERE account_id IN '
+                  '(SELECT account_id FROM saved)')
+    operator.rows('INSERT INTO bank_ledger.account SELECT * FROM saved')
+    operator.rows('DELETE FROM bank_ledger.seal WHERE number >= %s', sealed)
+    operator.rows('UPDATE bank_ledger.sealing SET period = %s', sealed)
+    operator.rows("SELECT bank_ledger.init('ledger', 'test')")
+
+
+def test_only_a_seal_kept_elsewhere_finds_a_cut_off_tail(operator, pair):
+    operator.rows('CREATE TEMPORARY TABLE saved AS SELECT * FROM bank_ledger.account '
+                  'WHERE account_id = ANY (%s::uuid[])', list(pair))
+    seal_past(operator, newest(operator) + 2)
+    transfer_id = operator.value(TRANSFER, *pair)
+    period = period_of(operator, transfer_id)
+    seal_past(operator, period)
+    kept = operator.value('SELECT s::text FROM bank.seal(%s, %s) AS s', period, period)
+    verify = 'SELECT invariant, subject FROM bank.verify(seal => %s::bank.seal_row)'
+    assert operator.rows(verify, kept) == []
+
+    operator.rows('BEGIN')
+    try:
+        cut_tail(operator, transfer_id, period)
+        assert operator.rows('SELECT * FROM bank.verify()') == []
+        assert operator.rows(verify, kept) == [('2', f'seal {period} to {period}')] * 2
+    finally:
+        operator.rows('ROLLBACK')
+    assert operator.rows(verify, kept) == []
