@@ -351,6 +351,22 @@ append_items(Batch *batch)
 		bank_ledger_forget(&batch->ledger);
 }
 
+/* Ends the subtransaction of an error, which is raised again unless it is LG008. */
+static void
+roll_back_journal(MemoryContext context)
+{
+	ErrorData  *error;
+
+	MemoryContextSwitchTo(context);
+	error = CopyErrorData();
+	FlushErrorState();
+	RollbackAndReleaseCurrentSubTransaction();
+	MemoryContextSwitchTo(context);
+	if (error->sqlerrcode != BANK_ERRCODE_KEY_REUSED)
+		ReThrowError(error);
+	FreeErrorData(error);
+}
+
 /*
  * Inserts the journal in a subtransaction.  False when another session has
  * used a key at the same moment for other accounts: then nothing was written.
@@ -371,11 +387,7 @@ try_journal(Batch *batch)
 	}
 	PG_CATCH();
 	{
-		if (geterrcode() != BANK_ERRCODE_KEY_REUSED)
-			PG_RE_THROW();
-		MemoryContextSwitchTo(context);
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
+		roll_back_journal(context);
 		is_written = false;
 	}
 	PG_END_TRY();

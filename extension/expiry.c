@@ -65,15 +65,19 @@ end_hold(BankLedger *ledger, BankAccount *account, BankHold *hold)
 	bank_ledger_append_hold(ledger, hold);
 }
 
-/* Appends the end of every hold on a locked account that is live no more. */
+/*
+ * Appends the end of every hold on a locked account that is live no more.
+ * Once in a call: what was appended is not in the table yet.
+ */
 void
 bank_expiry_end_due(BankLedger *ledger, BankAccount *account)
 {
 	TimestampTz at = bank_ledger_entry_date(ledger, account);
 	ListCell   *cell;
 
-	if (account->held == 0)
+	if (account->held == 0 || account->is_without_due)
 		return;
+	account->is_without_due = true;
 	foreach(cell, bank_ledger_find_holds_from(ledger, &account->account_id))
 	{
 		if (bank_expiry_is_due(lfirst(cell), at))

@@ -67,6 +67,7 @@ typedef struct BankAccount
 	BankRow		row;			/* as read or locked; what an update replaces */
 	bool		is_new;			/* has no row yet */
 	bool		is_changed;		/* is to be written */
+	bool		is_without_due; /* holds that are due were ended */
 } BankAccount;
 
 typedef enum BankTransferKind

@@ -58,6 +58,21 @@ COMMIT;
 SELECT count(*), max(from_version) FROM sides;
 SELECT balance, version FROM bank.ledger_balance(:a);
 
+-- a hold that is due ends once, whatever else is held and however often paid
+SELECT clock_timestamp() + interval '50 ms' AS soon \gset
+SELECT held FROM bank.hold(:a, :b, 7, :'soon');
+SELECT held FROM bank.hold(:a, :b, 900, 'infinity', 'e2000000-0000-4000-8000-000000000059');
+SELECT 1 AS later FROM pg_sleep_until(:'soon'::timestamptz + interval '1 ms');
+SELECT result FROM bank.transfer_batch(ARRAY[:a, :a, :a]::uuid[], ARRAY[:b, :b, :b]::uuid[], ARRAY[1, 96, 1]);
+SELECT balance, held, available FROM bank.ledger_balance(:a);
+SELECT held FROM bank.void_hold('e2000000-0000-4000-8000-000000000059');
+
+-- an error that is no item's fails the call alone, not what comes after it
+CREATE UNIQUE INDEX added ON bank_ledger.transfer (amount) WHERE amount = 43;
+SELECT * FROM bank.transfer_batch(ARRAY[:b, :b]::uuid[], ARRAY[:a, :a]::uuid[], ARRAY[43, 43]);
+SELECT result FROM bank.transfer_batch(ARRAY[:b]::uuid[], ARRAY[:a]::uuid[], ARRAY[43]);
+DROP INDEX bank_ledger.added;
+
 -- as many as there may be
 SELECT result, count(*) FROM bank.transfer_batch(
     (SELECT array_agg(CASE WHEN g % 2 = 0 THEN :a ELSE :b END::uuid) FROM generate_series(1, 10000) AS g),
