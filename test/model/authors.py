@@ -37,7 +37,9 @@ class Authors:
             if candidates is not None:
                 found = candidates if found is None else found & candidates
         if found is None:
-            return None
+            # Only expired holds: anybody may end them on his way, and then
+            # leaves a row of his own; alone they are what expire_holds did.
+            found = self.by_mark['expired', 'any']
         return {transaction for transaction in found
                 if transaction.committing <= committed <= transaction.ended}
 
@@ -45,32 +47,47 @@ class Authors:
 def marks_of_call(call):
     """What rows a call may leave, as marks that name them."""
     name, arguments = call.operation, call.arguments
-    if name in ('transfer', 'deposit', 'withdraw'):
-        yield 'key', arguments[-1] or (call.worked and call.rows[0]['transfer_id'])
+    if name in KEY_AT:
+        yield 'key', arguments[KEY_AT[name]] or (call.worked and call.rows[0]['transfer_id'])
+    elif name == 'transfer_batch':
+        yield from (('key', key) for key in arguments[3])
+    elif name in MARK_BY_FIRST:
+        yield MARK_BY_FIRST[name], arguments[0]
     elif name == 'create_account':
         yield 'created', arguments[2]
-    elif name == 'inactivate_account':
-        yield 'inactivated', arguments[0]
-    elif name == 'inactivate_customer':
-        yield 'all inactivated', arguments[0]
-    elif name == 'reactivate_customer':
-        yield 'reactivated', arguments[0]
+    elif name == 'hold':
+        yield 'held', arguments[4]
+    elif name == 'expire_holds':
+        yield 'expired', 'any'
+
+
+# The operations whose key names a transfer, and where it stands.
+KEY_AT = {'transfer': 3, 'deposit': 2, 'withdraw': 2, 'reverse': 1}
+MARK_BY_FIRST = {
+    'inactivate_account': 'inactivated', 'inactivate_customer': 'all inactivated',
+    'reactivate_customer': 'reactivated', 'post_hold': 'posted', 'void_hold': 'voided',
+    'set_limit': 'limited'}
+
+MARK_OF_KIND = {
+    'customer_closing': ('all inactivated', 'customer_id'),
+    'customer_reactivated': ('reactivated', 'customer_id'),
+    'hold_created': ('held', 'transfer_id'), 'hold_voided': ('voided', 'transfer_id'),
+    'limit_set': ('limited', 'account_id')}
 
 
 def marks_of_row(row):
     """The marks of the calls that may have left the row; none: any call."""
     values = row.values
+    if row.kind == 'hold_posted':
+        return [('posted', row.key)]
     if row.table == 'transfer':
         return [('key', row.key)]
-    if row.kind == 'created' and values['customer_id'] is not None:
-        return [('created', values['account_id'])]
+    if row.kind == 'created':
+        return [('created', values['account_id'])] if values['customer_id'] is not None else []
     if row.kind == 'inactivated':
         return [('inactivated', values['account_id']), ('all inactivated', values['customer_id'])]
-    if row.kind == 'customer_closing':
-        return [('all inactivated', values['customer_id'])]
-    if row.kind == 'customer_reactivated':
-        return [('reactivated', values['customer_id'])]
-    return []
+    mark, name = MARK_OF_KIND.get(row.kind, (None, None))
+    return [(mark, values[name])] if mark else []
 
 
 def groups_of(journal, history, complaints):
@@ -85,15 +102,13 @@ def groups_of(journal, history, complaints):
     for (committed, _), rows in by_xid.items():
         candidates = authors.of_rows(rows, committed)
         for group in by_time[committed]:
-            if candidates is None or group.candidates is None or group.candidates & candidates:
+            if group.candidates & candidates:
                 break
         else:
             group = Group(committed, candidates)
             by_time[committed].append(group)
         group.rows += rows
-        if candidates is not None:
-            group.candidates = (candidates if group.candidates is None
-                                else group.candidates & candidates)
+        group.candidates &= candidates
     groups = [group for same in by_time.values() for group in same]
     for group in groups:
         if not group.candidates:

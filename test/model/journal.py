@@ -19,6 +19,7 @@ ACTS = """
 SETTLEMENT = """
     SELECT a.account_id, a.currency, a.balance, a.held, a.version, a.updated_at
     FROM bank_ledger.account AS a WHERE a.kind = 'settlement'"""
+HOLDS = 'SELECT h.* FROM bank_ledger.hold AS h WHERE h.customer_id = ANY (%s::uuid[])'
 ACCOUNTS = 'SELECT a.* FROM bank_ledger.account AS a WHERE a.customer_id = ANY (%s::uuid[])'
 
 
@@ -70,6 +71,7 @@ class Journal:
         self.rows += [Row('event', values) for values in session.rows(EVENTS, customers, old)]
         self.rows += [Row('act', values) for values in session.rows(ACTS, customers)]
         self.accounts = {row['account_id']: row for row in session.rows(ACCOUNTS, customers)}
+        self.holds = session.rows(HOLDS, customers)
         self.settlement = {row['account_id']: row for row in session.rows(SETTLEMENT)}
 
     @staticmethod

@@ -3,12 +3,17 @@ what the call met, and each refusal was right at some moment of the call."""
 import itertools
 
 import books
+import refusals
 from history import (COMMITTED, LOST, OK, READ_COMMITTED, SERIALIZABLE, Call, RollbackTo,
                      Savepoint, microseconds)
+from order import changed_by
+from replay import PENDING, POSTED, VOIDED, HoldState
 from view import Company, Own, View
 
-MONEY = {'transfer': 'transfer', 'deposit': 'deposit', 'withdraw': 'withdrawal'}
+KINDS = {'transfer': 'transfer', 'deposit': 'deposit', 'withdraw': 'withdrawal',
+         'post_hold': 'hold_posted', 'reverse': 'reversal'}
 CLOSINGS = ('inactivate_account', 'inactivate_customer')
+USES_SETTLEMENT = ('deposit', 'withdraw', 'reverse')
 
 
 class Judge:
@@ -20,7 +25,9 @@ class Judge:
             self.judge_transaction(transaction)
 
     def complain(self, invariant, call, text):
-        self.complaints.append(f'{invariant}: {text}: {call}')
+        steps = call.transaction.steps
+        before = ''.join(f'\n    after {step}' for step in steps[:steps.index(call)])
+        self.complaints.append(f'{invariant}: {text}: {call}{before}')
 
     def judge_transaction(self, transaction):
         own, kept = Own(), {}
@@ -33,52 +40,25 @@ class Judge:
                 self.judge_call(step, own)
 
     def judge_call(self, call, own):
+        named = {call.arguments[0], *call.touches, *changed_by(call)}
+        if not own.unknown.isdisjoint(named):
+            own.unknown.update(named)
+            return
         since = call.called
         if call.operation == 'ledger_balance' and call.transaction.isolation != READ_COMMITTED:
             since = call.transaction.calls()[0].called
         view = View(self.replay, own, since, call.returned)
         if not call.worked:
             self.judge_refusal(call, view)
-        elif call.operation in MONEY:
+        elif call.operation in KINDS:
             self.judge_money(call, view)
         else:
             getattr(self, 'judge_' + call.operation)(call, view)
-
-    # What worked.
 
     def is_effective(self, call):
         transaction = call.transaction
         return not call.undone and (transaction.outcome == COMMITTED or (
             transaction.outcome == LOST and transaction.group is not None))
-
-    def judge_money(self, call, view):
-        answer = call.rows[0]
-        self.compare_arguments(call, answer)
-        row, group = self.replay.keys.get(answer['transfer_id'], (None, None))
-        if row is None and self.is_effective(call):
-            self.complain(12, call, 'acknowledged, and not in the journal')
-        elif answer['transfer_id'] in view.own.keys:
-            self.expect(call, answer, view.own.keys[answer['transfer_id']])
-        elif row is None or (not self.is_effective(call) and group.earliest > call.returned):
-            self.judge_taken_back(call, answer, view)
-        else:
-            self.expect(call, answer, row.values)
-            if call.transaction in group.candidates:
-                self.remember(answer, view.own, self.replay.states,
-                              len(group.candidates) > 1)
-            elif group.earliest > call.returned:
-                self.complain(8, call, 'answered before it was committed')
-
-    def compare_arguments(self, call, answer):
-        arguments = call.arguments
-        expected = {'kind': MONEY[call.operation]}
-        if call.operation == 'transfer':
-            expected.update(from_account=arguments[0], to_account=arguments[1],
-                            amount=arguments[2])
-        else:
-            side = 'to_account' if call.operation == 'deposit' else 'from_account'
-            expected.update({side: arguments[0], 'amount': arguments[1]})
-        self.expect(call, expected, answer)
 
     def expect(self, call, part, whole):
         wrong = {name: (value, whole[name]) for name, value in part.items()
@@ -86,40 +66,245 @@ class Judge:
         if wrong:
             self.complain(2, call, f'not what stands there (answered, there): {wrong}')
 
+    # What worked: money.
+
+    def judge_money(self, call, view):
+        answer = call.rows[0]
+        self.expect(call, self.as_asked(call), answer)
+        key = answer['transfer_id']
+        row, group = self.replay.keys.get(key, (None, None))
+        if row is None and self.is_effective(call):
+            self.complain(12, call, 'acknowledged, and not in the journal')
+        elif key in view.own.keys:
+            self.expect(call, answer, view.own.keys[key])
+        elif row is None or (not self.is_effective(call) and group.earliest > call.returned):
+            self.judge_taken_back(call, answer, view)
+        else:
+            self.expect(call, answer, row.values)
+            if call.transaction in group.candidates:
+                self.remember(answer, view.own, len(group.candidates) > 1)
+            elif group.earliest > call.returned:
+                self.complain(8, call, 'answered before it was committed')
+
     @staticmethod
-    def remember(answer, own, states, unsure):
+    def as_asked(call):
+        name, arguments = call.operation, call.arguments
+        asked = {'kind': KINDS[name]}
+        if name == 'transfer':
+            asked.update(zip(('from_account', 'to_account', 'amount', 'transfer_id', 'reference'),
+                             arguments))
+        elif name == 'reverse':
+            asked.update(reverses=arguments[0], transfer_id=arguments[1])
+        elif name == 'post_hold':
+            asked['transfer_id'] = arguments[0]
+            if arguments[1] is not None:
+                asked['amount'] = arguments[1]
+        else:
+            side = 'to_account' if name == 'deposit' else 'from_account'
+            asked.update(zip((side, 'amount', 'transfer_id', 'reference'), arguments))
+        return asked
+
+    def remember(self, answer, own, unsure):
+        """The transaction's own posting: what it met next is what this left."""
         own.keys[answer['transfer_id']] = answer
+        if answer['kind'] == 'reversal':
+            own.reversals[answer['reverses']] = answer['transfer_id']
         for side in ('from', 'to'):
             account = answer[f'{side}_account']
-            own.accounts[account] = states[account][answer[f'{side}_version']]
+            own.accounts[account] = self.replay.states[account][answer[f'{side}_version']]
             if unsure:
                 own.unsure.add(account)
+        if answer['kind'] == 'hold_posted':
+            hold = self.replay.holds[answer['transfer_id']][0][0].hold
+            own.holds[hold.hold_id] = HoldState(hold, POSTED, answer['amount'])
 
     def judge_taken_back(self, call, answer, view):
         """Was rolled back later: right by what it met then."""
         dated = microseconds(answer['completed_at'])
         payers, payees = (view.accounts(answer[name]) for name in ('from_account', 'to_account'))
         for payer, payee in itertools.product(payers, payees):
-            payer, payee = self.if_created(payer, answer, 'from'), \
-                self.if_created(payee, answer, 'to')
-            if payer is None or payee is None or \
-                    (payer.version + 1, payee.version + 1) != \
-                    (answer['from_version'], answer['to_version']):
+            payer, payee = self.before(payer, answer, 'from', dated), \
+                self.before(payee, answer, 'to', dated)
+            if payer is not None and answer['kind'] == 'hold_posted':
+                payer = self.post(payer, answer, view, dated)
+            if payer is None or payee is None or (payer.version + 1, payee.version + 1) != (
+                    answer['from_version'], answer['to_version']):
                 continue
-            payer, payee = books.moved(payer, payee, answer['amount'], dated)
+            payer, payee = books.moved(payer, payee, answer['amount'], dated,
+                                       books.counts_as_spent(answer['kind']))
             self.expect(call, {'from_balance': payer.balance, 'from_held': payer.held,
                                'to_balance': payee.balance, 'to_held': payee.held}, answer)
             view.own.keys[answer['transfer_id']] = answer
+            if answer['kind'] == 'reversal':
+                view.own.reversals[answer['reverses']] = answer['transfer_id']
             view.own.accounts.update({payer.account: payer, payee.account: payee})
             return
         self.complain('2, 5', call, 'no state it can have met leads to this answer')
 
     @staticmethod
-    def if_created(state, answer, side):
-        """A settlement account that the call itself made."""
-        if state is None and answer[f'{side}_version'] == 2:
-            state = books.State(answer[f'{side}_account'], None, answer['currency'], 0)
-        return state
+    def before(state, answer, side, dated):
+        """The account just before the posting; a settlement account may have
+        been made by it."""
+        if state is None:
+            return books.State(answer[f'{side}_account'], None, answer['currency'], 0) \
+                if answer[f'{side}_version'] == 2 else None
+        return books.with_due_ended(state, dated)
+
+    @staticmethod
+    def post(payer, answer, view, dated):
+        hold = payer.holds.get(answer['transfer_id'])
+        if hold is None:
+            return None
+        view.own.holds[hold.hold_id] = HoldState(hold, POSTED, answer['amount'])
+        return books.ended(payer, hold, dated, answer['amount'])
+
+    # What worked: batches.
+
+    def judge_transfer_batch(self, call, view):
+        items = list(zip(*call.arguments))
+        results = [(row['transfer_id'], row['result']) for row in call.rows]
+        if [row['item'] for row in call.rows] != list(range(1, len(items) + 1)) or \
+                [key for key, _ in results] != [item[3] for item in items]:
+            self.complain(8, call, 'the rows are not those of the items')
+            return
+        posted = self.rows_of_batch(call)
+        if posted is None:
+            view.own.unknown.update(call.touches)
+            return
+        for at, (item, (_, result)) in enumerate(zip(items, results)):
+            moment = BatchMoment(view, self.replay.states, posted, at)
+            if result == 'ok':
+                self.judge_posted_item(call, item, view)
+            elif view.own.unsure.isdisjoint(item[:2]) and \
+                    result not in refusals.of_transfer(moment, *item):
+                self.complain('5, 8', call, f'nothing refuses item {at + 1} with {result}, '
+                              f'{[str(found) for name in item[:2] for found in moment.aged(name)]}')
+        self.remember_batch(posted, view.own)
+
+    def rows_of_batch(self, call):
+        """Per item the journal's row that it posted, or None; None for all
+        where it was rolled back or another may have posted them."""
+        if not self.is_effective(call):
+            return None
+        posted, seen = [], set()
+        for key, row in zip(call.arguments[3], call.rows):
+            found, group = self.replay.keys.get(key, (None, None))
+            if row['result'] != 'ok' or found is None or key in seen or \
+                    call.transaction not in group.candidates:
+                posted.append(None)
+                continue
+            if len(group.candidates) > 1:
+                return None
+            seen.add(key)
+            posted.append(found)
+        return posted
+
+    def judge_posted_item(self, call, item, view):
+        row, group = self.replay.keys.get(item[3], (None, None))
+        if row is None:
+            self.complain(12, call, f'item {item} was acknowledged, and is not in the journal')
+            return
+        self.expect(call, dict(zip(('from_account', 'to_account', 'amount'), item),
+                               kind='transfer'), row.values)
+        if call.transaction not in group.candidates and group.earliest > call.returned:
+            self.complain(8, call, f'item {item} was answered before it was committed')
+
+    def remember_batch(self, posted, own):
+        for row in posted:
+            if row is not None:
+                own.keys[row.key] = row.values
+                for account, version in row.entries:
+                    own.accounts[account] = self.replay.states[account][version]
+
+    # What worked: holds and limits.
+
+    def judge_hold(self, call, view):
+        answer = call.rows[0]
+        payer, payee, amount, expires_at, hold_id, reference = call.arguments
+        self.expect(call, {'from_account': payer, 'to_account': payee, 'amount': amount,
+                           'expires_at': expires_at, 'reference': reference,
+                           'state': PENDING}, answer)
+        self.judge_hold_event(call, answer, view, hold_id, 0, self.hold_made)
+
+    def judge_void_hold(self, call, view):
+        answer = call.rows[0]
+        self.expect(call, {'state': VOIDED, 'hold_id': call.arguments[0]}, answer)
+        self.judge_hold_event(call, answer, view, call.arguments[0], 1, self.hold_ended)
+
+    def judge_hold_event(self, call, answer, view, hold_id, place, effect):
+        """The first (made) or second (ended) event of a hold, as the row says."""
+        timeline = self.replay.holds.get(hold_id, ())
+        found, group = timeline[place] if len(timeline) > place else (None, None)
+        if found is None and self.is_effective(call):
+            self.complain(12, call, 'acknowledged, and not in the journal')
+        elif found is None or (not self.is_effective(call) and group.earliest > call.returned):
+            self.judge_hold_taken_back(call, answer, view, effect)
+        else:
+            event = found.event.values
+            self.expect(call, {'balance': event['balance'], 'held': event['held'],
+                               'version': event['version'], 'occurred_at': event['occurred_at'],
+                               'from_account': event['account_id'],
+                               'to_account': event['counterparty'], 'amount': event['amount'],
+                               'expires_at': event['due_at'],
+                               'reference': event['reference']}, answer)
+            if call.transaction in group.candidates:
+                account = event['account_id']
+                view.own.holds[hold_id] = found
+                view.own.accounts[account] = self.replay.states[account][event['version']]
+                if len(group.candidates) > 1:
+                    view.own.unsure.add(account)
+            elif group.earliest > call.returned:
+                self.complain(8, call, 'answered before it was committed')
+
+    def judge_hold_taken_back(self, call, answer, view, effect):
+        if answer['hold_id'] in view.own.holds and call.operation == 'hold':
+            return                      # a replay of the transaction's own
+        dated = microseconds(answer['occurred_at'])
+        for state in view.accounts(answer['from_account']):
+            made = effect(state and books.with_due_ended(state, dated), answer, dated, view)
+            if made is not None and made.version == answer['version']:
+                self.expect(call, {'balance': made.balance, 'held': made.held}, answer)
+                view.own.accounts[made.account] = made
+                return
+        if view.own.holds.get(answer['hold_id'], HoldState(None, None)).state != VOIDED:
+            self.complain('2, 5', call, 'no state it can have met leads to this answer')
+
+    @staticmethod
+    def hold_made(state, answer, dated, view):
+        if state is None:
+            return None
+        hold = books.Hold(answer['hold_id'], answer['from_account'], answer['to_account'],
+                          answer['amount'], microseconds(answer['expires_at']),
+                          books.day_of(dated))
+        view.own.holds[hold.hold_id] = HoldState(hold, PENDING)
+        return books.holding(state, hold, dated)
+
+    @staticmethod
+    def hold_ended(state, answer, dated, view):
+        hold = state and state.holds.get(answer['hold_id'])
+        if not hold:
+            return None
+        view.own.holds[hold.hold_id] = HoldState(hold, VOIDED)
+        return books.ended(state, hold, dated)
+
+    def judge_expire_holds(self, call, view):
+        """What it did is in the journal; it names no hold."""
+
+    def judge_set_limit(self, call, view):
+        answer, account = call.rows[0], call.arguments[0]
+        state = self.replay.states[account].get(answer['version'])
+        if not self.is_effective(call):
+            bases = [base for base in view.accounts(account)
+                     if base is not None and base.version + 1 == answer['version']]
+            state = books.limited(bases[0], call.arguments[1], call.returned) if bases else None
+        if state is None:
+            self.complain('2, 5', call, 'no state it can have met leads to this answer')
+            return
+        self.expect(call, {'daily_amount': state.limit, 'next_amount': state.next_limit,
+                           'spent': state.spent, 'account_id': account}, answer)
+        view.own.accounts[account] = state
+
+    # What worked: accounts.
 
     def judge_ledger_balance(self, call, view):
         answer = call.rows[0]
@@ -127,9 +312,11 @@ class Judge:
         for state in states:
             if state is not None and state.version == answer['version']:
                 self.expect(call, {
-                    'balance': state.balance, 'held': state.held, 'currency': state.currency,
+                    'balance': state.balance, 'currency': state.currency,
                     'available': state.balance - answer['held'], 'customer_id': state.customer,
                     'status': 'active' if state.active else 'inactive'}, answer)
+                if answer['held'] not in [aged.held for aged in view.ages(state)]:
+                    self.complain(3, call, f'other holds are live: {state}')
                 return
         self.complain(5, call, f'no such version then, there were {list(map(str, states))}')
 
@@ -165,9 +352,12 @@ class Judge:
 
     @staticmethod
     def closed(states, row):
+        dated = microseconds(row['closed_at'])
         for state in states:
-            if state is not None and state.active and state.version + 1 == row['version']:
-                return books.closed(state, microseconds(row['closed_at']))
+            if state is not None and state.active:
+                state = books.with_due_ended(state, dated)
+                if state.version + 1 == row['version']:
+                    return books.closed(state, dated)
         return None
 
     def judge_account(self, call, row, view, effect):
@@ -175,12 +365,9 @@ class Judge:
         account = row['account_id']
         states = view.accounts(account)
         met = [state for state in states if state and state.version == row['version']]
-        committed = self.replay.states[account].get(row['version'])
         made = effect(states, row)
-        if self.is_effective(call):
-            state = committed
-        else:
-            state = met[0] if met else made
+        state = self.replay.states[account].get(row['version']) if self.is_effective(call) else \
+            met[0] if met else made
         if state is None or not (met or made):
             self.complain(5, call, f'no state it can have met leads to {row}')
             return
@@ -201,12 +388,12 @@ class Judge:
             return
         if call.state in reasons and reasons[call.state](call):
             return
-        if call.state not in getattr(self, 'refusals_of_' + call.operation)(view, *call.arguments):
+        if call.state not in refusals.of_call(view, call):
             self.complain('5, 8', call, 'nothing it can have met is a reason to refuse it')
 
     def may_be_in_progress(self, call):
         return ((call.operation in CLOSINGS or 'LG009' in self.history.disturbed)
-                and any(True for _ in self.company.beside(call)))
+                and any(True for _ in self.company.beside(call, call.touches, call.called)))
 
     def may_not_serialize(self, call):
         """Somebody committed a change to what it touches since its snapshot; a
@@ -218,7 +405,7 @@ class Judge:
         since = transaction.calls()[0].called
         if transaction.isolation == SERIALIZABLE:
             return any(True for _ in self.company.all_beside(call, since))
-        if call.operation in ('deposit', 'withdraw'):
+        if call.operation in USES_SETTLEMENT:
             others = self.company.all_beside(call, since)
         else:
             touches = set(call.touches).union(*(
@@ -230,66 +417,27 @@ class Judge:
     def may_deadlock(self, call):
         return self.calm.isdisjoint(call.touches) and self.company.several_beside(call)
 
-    def refusals_of_transfer(self, view, payer, payee, amount, key):
-        invalid = books.judge_amount(amount)
-        if invalid == OK and payer == payee:
-            invalid = '22023'
-        if invalid != OK:
-            yield invalid
-            return
-        for row in view.keys(key):
-            if row is not None and (row['kind'], row['from_account'], row['to_account'],
-                                    row['amount']) != ('transfer', payer, payee, amount):
-                yield 'LG008'
-        for a, b in itertools.product(view.accounts(payer), view.accounts(payee)):
-            yield 'LG001' if a is None or b is None else books.judge_transfer(a, b, amount)
 
-    def refusals_of_deposit(self, view, account, amount, key):
-        return self.refusals_outside(view, account, amount, key, 'deposit', 'to_account',
-                                     books.judge_deposit)
+class BatchMoment:
+    """What an item of a batch meets: the accounts as the items before it left
+    them; else, and for keys, what the batch met."""
 
-    def refusals_of_withdraw(self, view, account, amount, key):
-        return self.refusals_outside(view, account, amount, key, 'withdrawal', 'from_account',
-                                     books.judge_withdrawal)
+    def __init__(self, view, states, posted, at):
+        self.view, self.states = view, states
+        self.before = [row for row in posted[:at] if row is not None]
+        self.later = [row for row in posted[at:] if row is not None]
+        self.until = view.until
+
+    def aged(self, account):
+        before, later = self.versions(self.before, account), self.versions(self.later, account)
+        if before or later:
+            return [self.states[account][max(before) if before else min(later) - 1]]
+        return list(self.view.aged(account))
 
     @staticmethod
-    def refusals_outside(view, account, amount, key, kind, side, judge):
-        invalid = books.judge_amount(amount)
-        if invalid != OK:
-            yield invalid
-            return
-        for row in view.keys(key):
-            if row is not None and (row['kind'], row[side], row['amount']) != \
-                    (kind, account, amount):
-                yield 'LG008'
-        for state in view.accounts(account):
-            yield 'LG001' if state is None else judge(state, amount)
+    def versions(rows, account):
+        return [version for row in rows for name, version in row.entries if name == account]
 
-    @staticmethod
-    def refusals_of_ledger_balance(view, account):
-        if None in view.accounts(account):
-            yield 'LG001'
-
-    @staticmethod
-    def refusals_of_create_account(view, customer, currency, account):
-        for state in view.accounts(account):
-            if state is not None and (state.customer, state.currency) != (customer, currency):
-                yield 'LG008'
-        if True in view.closing(customer):
-            yield 'LG013'
-
-    @staticmethod
-    def refusals_of_inactivate_account(view, account):
-        for state in view.accounts(account):
-            yield 'LG001' if state is None else books.judge_closing([state])
-
-    @staticmethod
-    def refusals_of_inactivate_customer(view, customer):
-        for account in view.accounts_of(customer):
-            for state in view.accounts(account):
-                if state is not None:
-                    yield books.judge_closing([state])
-
-    @staticmethod
-    def refusals_of_reactivate_customer(view, customer):
-        return ()
+    def keys(self, key):
+        mine = [row.values for row in self.before if row.key == key]
+        return mine or self.view.keys(key)

@@ -14,7 +14,7 @@ DEADLINE_S = 60
 
 
 class Nemesis:
-    """Does one of its harms after another while a run goes on.
+    """Does one of its harms at each call, which a run makes while it lasts.
 
     pause: the longest rest between two, in seconds.
     """
@@ -23,12 +23,10 @@ class Nemesis:
         self.dice, self.pause, self.harms = random.Random(f'{seed}!'), pause, harms
         self.done = 0
 
-    def __call__(self, sessions, seconds):
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            time.sleep(self.dice.uniform(0, self.pause))
-            self.dice.choice(self.harms)(self.dice.choice(sessions))
-            self.done += 1
+    def __call__(self, sessions):
+        time.sleep(self.dice.uniform(0, self.pause))
+        self.dice.choice(self.harms)(self.dice.choice(sessions))
+        self.done += 1
 
 
 def shorten_timeouts(sessions):

@@ -39,6 +39,7 @@ class Order:
             entries.sort(key=lambda entry: entry[0])
             self.chain([group for _, group in entries])
         self.order_customers(groups)
+        self.order_payees(groups)
         self.place = {account: {version: at for at, (version, _) in enumerate(entries)}
                       for account, entries in self.entries.items()}
         self.order_reads(history)
@@ -58,6 +59,20 @@ class Order:
         for dated in by_customer.values():
             dated.sort(key=lambda pair: pair[0])
             self.chain([group for _, group in dated])
+
+    def order_payees(self, groups):
+        """A hold locks its payee and leaves it no version; dates say whether
+        that was before the payee's closing."""
+        rows = [(row, group) for group in groups for row in group.rows]
+        ends = {(row.values['account_id'], row.kind): (row, group) for row, group in rows
+                if row.kind in ('created', 'inactivated')}
+        for row, group in rows:
+            if row.kind == 'hold_created':
+                payee = row.values['counterparty']
+                _, created = ends.get((payee, 'created'), (None, group))
+                closing, closed = ends.get((payee, 'inactivated'), (row, group))
+                self.chain([created, group])
+                self.chain([group, closed] if row.dated < closing.dated else [closed, group])
 
     def order_reads(self, history):
         for transaction in history.transactions:
@@ -126,5 +141,8 @@ def own_changes(transaction):
 
 
 def changed_by(call):
-    return {value for row in call.rows for name, value in row.items()
-            if name in ('account_id', 'from_account', 'to_account')}
+    if call.operation == 'transfer_batch':
+        return set(call.arguments[0] + call.arguments[1])
+    names = ('account_id', 'from_account') + (
+        () if call.operation in ('hold', 'void_hold') else ('to_account',))
+    return {row[name] for row in call.rows for name in names if name in row}

@@ -6,9 +6,12 @@ same key.  The accounts in play change from era to era, since closed ones stay
 closed; customer 0 of each era is calm: no transaction of several calls names
 him, so that nothing about him may ever end in a deadlock.
 """
+import datetime
 import functools
 import random
 import uuid
+
+from history import now
 
 ERA = 1500                          # operations
 CUSTOMERS, SLOTS = 4, 4             # an era's customers, and accounts of each
@@ -16,12 +19,22 @@ CURRENCIES = ('BRL', 'BRL', 'BRL', 'JPY')
 BEYOND = 2**53
 
 KINDS = {
-    'transfer': 36, 'deposit': 20, 'withdraw': 8, 'ledger_balance': 10,
+    'transfer': 32, 'deposit': 18, 'withdraw': 7, 'ledger_balance': 8,
+    'transfer_batch': 5, 'hold': 12, 'post_hold': 7, 'void_hold': 4, 'expire_holds': 1,
+    'reverse': 6, 'set_limit': 1.5,
     'create_account': 3, 'inactivate_account': 3, 'inactivate_customer': 3,
-    'reactivate_customer': 2, 'drain_account': 0.5, 'drain_customer': 0.3,
+    'reactivate_customer': 2, 'drain_account': 1.5, 'drain_customer': 0.7,
 }
+# Names every account: no transaction of several calls may hold that many.
+ANYTHING = 'anything'
 # Rare in the first half of an era, whose accounts are empty yet.
 ENDINGS = {'inactivate_account', 'inactivate_customer', 'drain_account', 'drain_customer'}
+
+
+def timestamp(microseconds):
+    seconds, rest = divmod(microseconds, 1_000_000)
+    moment = datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc)
+    return moment.replace(microsecond=rest)
 
 
 class Operation:
@@ -37,6 +50,7 @@ class Plan:
     def __init__(self, seed):
         self.seed = seed
         self.calm = set()           # ids that only single calls name
+        self.expiries = {}          # of holds, by number
         self.operation = functools.lru_cache(maxsize=4096)(self._operation)
 
     def id(self, *what):
@@ -77,7 +91,8 @@ class Plan:
 
     def make(self, era, name, arguments, touches):
         self.calm.update(self.calm_of(era))
-        is_single = name == 'drain' or not self.calm_of(era).isdisjoint(touches)
+        is_single = (name in ('drain', 'expire_holds')
+                     or not self.calm_of(era).isdisjoint(touches))
         return Operation(name, arguments, touches, is_single)
 
     def _operation(self, n):
@@ -86,13 +101,31 @@ class Plan:
         if place < CUSTOMERS * SLOTS:
             made = self.create(era + 1, *divmod(place, SLOTS))
             return Operation(made.name, made.arguments, made.touches, True)
-        dice = random.Random(f'{self.seed}:{n}')
-        kind = dice.choices(list(KINDS), list(KINDS.values()))[0]
-        if kind in ENDINGS and place < ERA // 2 and dice.random() < 0.9:
-            kind = 'deposit'
+        dice, kind = self.dice(n)
         number = dice.randrange(CUSTOMERS)
         name, arguments, touches = getattr(self, '_' + kind)(n, era, number, dice)
         return self.make(era, name or kind, arguments, touches)
+
+    def dice(self, n):
+        """The dice of number n, after it has thrown the kind."""
+        dice, place = random.Random(f'{self.seed}:{n}'), n % ERA
+        kind = dice.choices(list(KINDS), list(KINDS.values()))[0]
+        if kind in ENDINGS and place < ERA // 2 and dice.random() < 0.85:
+            kind = 'deposit'
+        return dice, kind
+
+    def earlier(self, n, dice, *kinds):
+        """The number of an operation of these kinds, some way before n in its
+        era; n where there is none."""
+        first = n - n % ERA + CUSTOMERS * SLOTS
+        for m in range(n - dice.choice([1, 2, 5, 20, 50]), first - 1, -1):
+            if self.dice(m)[1] in kinds:
+                return m
+        return n
+
+    @staticmethod
+    def reference(dice):
+        return dice.choice([None, 'aluguel', 'R$ 10 até amanhã'])
 
     @staticmethod
     def amount(dice):
@@ -108,18 +141,92 @@ class Plan:
             number = (number + 1) % CUSTOMERS
         return self.account(era, number, dice.choices(range(SLOTS), [5, 5, 5, 1])[0])
 
-    def _transfer(self, n, era, number, dice):
+    def pair(self, n, era, number, dice):
         payer = self.account(era, number, dice.randrange(SLOTS - 1))
         payee = self.account(era, number, n % (SLOTS - 1))
         if payee == payer or dice.random() < 0.1:
             payee = self.any_account(era, number, dice)
-        return None, (payer, payee, self.amount(dice), self.key(n)), (payer, payee)
+        return payer, payee
+
+    def _transfer(self, n, era, number, dice):
+        pair = self.pair(n, era, number, dice)
+        return None, (*pair, self.amount(dice), self.key(n), self.reference(dice)), pair
 
     def _deposit(self, n, era, number, dice):
         account = self.account(era, number, dice.randrange(SLOTS))
-        return None, (account, self.amount(dice), self.key(n)), (account,)
+        return (None, (account, self.amount(dice), self.key(n), self.reference(dice)),
+                (account,))
 
     _withdraw = _deposit
+
+    def _transfer_batch(self, n, era, number, dice):
+        """Items with keys of their own, keys of single transfers before, and
+        keys that the batch has twice; mostly one customer's, never a calm one's
+        beside another's."""
+        items = []
+        for place in range(dice.choice([1, 3, 8, 20])):
+            luck = dice.random()
+            if luck < 0.1:
+                item = self.earlier_transfer(n, dice, number)
+            elif luck < 0.2 and items:
+                item = dice.choice(items)
+            else:
+                holder = number if number == 0 or luck < 0.8 else dice.randrange(1, CUSTOMERS)
+                payer, payee = self.pair(n + place, era, holder, dice)
+                if holder and payee in self.accounts_of(era, 0):
+                    payee = self.account(era, holder, 0)
+                item = payer, payee, self.amount(dice), self.id('key', n, place)
+            if item:
+                items.append(item)
+        columns = tuple(zip(*items)) or ((), (), (), ())
+        return None, columns, {*columns[0], *columns[1]}
+
+    def earlier_transfer(self, n, dice, number):
+        """An earlier single transfer as an item; none where it would bring a
+        calm customer and another one together."""
+        m = self.earlier(n, dice, 'transfer')
+        operation = self.operation(m) if m != n else None
+        if operation is None or operation.arguments[4] is not None:
+            return None
+        calm = self.calm_of(n // ERA)
+        mixed = {account in calm for account in operation.arguments[:2]} != {number == 0}
+        return None if mixed else operation.arguments[:4]
+
+    def _hold(self, n, era, number, dice):
+        pair = self.pair(n, era, number, dice)
+        lasts = dice.choice([0, 20_000, 200_000, 2_000_000, 3600_000_000])
+        expires = self.expiries.setdefault(n, now() + lasts)
+        return (None, (*pair, self.amount(dice), timestamp(expires), self.id('hold', n),
+                       self.reference(dice)), pair)
+
+    def earlier_hold(self, n, dice):
+        """The hold of an earlier number, or none, and the accounts it touches."""
+        m = self.earlier(n, dice, 'hold')
+        return (self.id('hold', m), self.operation(m).touches) if m != n else \
+            (self.id('hold', 'none', n), ())
+
+    def _post_hold(self, n, era, number, dice):
+        hold, touches = self.earlier_hold(n, dice)
+        return None, (hold, dice.choice([None, None, 1, 5, 20])), touches
+
+    def _void_hold(self, n, era, number, dice):
+        hold, touches = self.earlier_hold(n, dice)
+        return None, (hold,), touches
+
+    def _expire_holds(self, n, era, number, dice):
+        return None, (dice.choice([1, 10, 1000]),), (ANYTHING,)
+
+    def _reverse(self, n, era, number, dice):
+        m = self.earlier(n, dice, 'transfer', 'deposit', 'withdraw', 'post_hold', 'reverse')
+        if m == n:
+            return None, (self.id('nothing', n), self.key(n)), ()
+        operation = self.operation(m)
+        original = operation.arguments[0] if operation.name == 'post_hold' else self.key(m)
+        return None, (original, self.key(n)), operation.touches
+
+    def _set_limit(self, n, era, number, dice):
+        account = self.account(era, number, dice.randrange(SLOTS))
+        return None, (account, dice.choice([None, 300, 2000, 2000, 100_000, -1])), (account,)
 
     def _ledger_balance(self, n, era, number, dice):
         return None, (self.any_account(era, number, dice),), ()

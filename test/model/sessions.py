@@ -12,9 +12,17 @@ from history import (COMMITTED, LOST, OK, READ_COMMITTED, REPEATABLE_READ, ROLLE
 
 QUERIES = {
     'create_account': 'SELECT * FROM bank.create_account(%s, %s, %s)',
-    'deposit': 'SELECT * FROM bank.deposit(%s, %s, %s)',
-    'withdraw': 'SELECT * FROM bank.withdraw(%s, %s, %s)',
-    'transfer': 'SELECT * FROM bank.transfer(%s, %s, %s, %s)',
+    'deposit': 'SELECT * FROM bank.deposit(%s, %s, %s, %s)',
+    'withdraw': 'SELECT * FROM bank.withdraw(%s, %s, %s, %s)',
+    'transfer': 'SELECT * FROM bank.transfer(%s, %s, %s, %s, %s)',
+    'transfer_batch': 'SELECT * FROM bank.transfer_batch(%s::uuid[], %s::uuid[], %s::bigint[],'
+                      ' %s::uuid[])',
+    'hold': 'SELECT * FROM bank.hold(%s, %s, %s, %s, %s, %s)',
+    'post_hold': 'SELECT * FROM bank.post_hold(%s, %s)',
+    'void_hold': 'SELECT * FROM bank.void_hold(%s)',
+    'expire_holds': 'SELECT bank.expire_holds(%s) AS expired',
+    'reverse': 'SELECT * FROM bank.reverse(%s, %s)',
+    'set_limit': 'SELECT * FROM bank.set_limit(%s, %s)',
     'ledger_balance': 'SELECT * FROM bank.ledger_balance(%s)',
     'inactivate_account': 'SELECT * FROM bank.inactivate_account(%s)',
     'inactivate_customer': 'SELECT * FROM bank.inactivate_customer(%s)',
@@ -24,7 +32,7 @@ SETTINGS = "SET client_min_messages = warning; SET deadlock_timeout = '20ms'; SE
 RECONNECT_S = 60
 
 # Where the amount stands that another call with the key may change.
-AMOUNT_AT = {'transfer': 2, 'deposit': 1, 'withdraw': 1}
+AMOUNT_AT = {'transfer': 2, 'deposit': 1, 'withdraw': 1, 'hold': 2}
 
 
 class Lost(Exception):
@@ -48,6 +56,11 @@ class Numbers:
             return max(0, self.last - min(int(dice.expovariate(0.4)), 60))
         self.last = next(self.counter)
         return self.last
+
+
+def as_parameters(arguments):
+    """Columns of a batch are arrays."""
+    return [list(value) if isinstance(value, tuple) else value for value in arguments]
 
 
 class Session(threading.Thread):
@@ -144,7 +157,8 @@ class Session(threading.Thread):
                 found = self.alone('ledger_balance', (account,), {account})[0]
                 if found['available'] > 0:
                     self.alone('withdraw', (account, found['available'],
-                                            self.plan.id(key, account)), {account})
+                                            self.plan.id(key, account), None),
+                               {account})
             self.alone(closing, (what,), touches)
         except Refused:
             pass
@@ -243,7 +257,7 @@ class Session(threading.Thread):
         self.transaction.steps.append(call)
         call.called = now()
         try:
-            call.rows = self.execute(QUERIES[name], arguments)
+            call.rows = self.execute(QUERIES[name], as_parameters(arguments))
             call.returned, call.state = now(), OK
         except psycopg2.Error as error:
             call.returned = now()
@@ -259,8 +273,10 @@ class Session(threading.Thread):
         return self.connection.closed != 0 or error.pgcode is None
 
 
-def run_sessions(plan, history, connect, seconds, sessions, nemesis=None, prepare=None):
-    """Lets so many sessions work for so long; returns the last number taken."""
+def run_sessions(plan, history, connect, seconds, sessions, least=0, nemesis=None,
+                 prepare=None):
+    """Lets so many sessions work for so long, and until so many operations at
+    least were taken; returns the last one's number."""
     stop, numbers = threading.Event(), Numbers()
     first = Session('first', plan, numbers, history, connect, stop)
     first.reach_server()
@@ -274,10 +290,12 @@ def run_sessions(plan, history, connect, seconds, sessions, nemesis=None, prepar
     for thread in threads:
         thread.start()
     try:
-        if nemesis is not None:
-            nemesis(threads, seconds)
-        else:
-            time.sleep(seconds)
+        end = time.monotonic() + seconds
+        while time.monotonic() < end or numbers.last < least:
+            if nemesis is not None:
+                nemesis(threads)
+            else:
+                time.sleep(0.05)
     finally:
         stop.set()
         for thread in threads:

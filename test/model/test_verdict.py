@@ -5,16 +5,18 @@ import copy
 
 import pytest
 
+from authors import marks_of_call
 from history import COMMITTED, ROLLED_BACK, Call
 from run import Run
 from verdict import complaints_of
 
 SECOND_US = 1_000_000
+KEY = 3                             # where a transfer's key stands
 
 
 @pytest.fixture(scope='module')
 def truth():
-    run = Run(seconds=2)
+    run = Run(seconds=1, least=4000)
     run.work()
     journal = run.journal()
     assert complaints_of(run.history, journal, run.plan.calm) == []
@@ -35,6 +37,7 @@ class Spoiled:
                 call.transaction = transaction
                 call.rows = [dict(row) for row in call.rows]
         self.journal.rows = [copy.copy(row) for row in journal.rows]
+        self.journal.holds = [dict(row) for row in journal.holds]
         self.journal.accounts = {account: dict(row) for account, row in journal.accounts.items()}
 
     def complaints(self):
@@ -56,9 +59,10 @@ class Spoiled:
 
     def some_posting(self, fits):
         """A transfer that worked, by a key that no other call has."""
-        used = collections.Counter(call.arguments[-1] for call in self.history.calls())
+        used = collections.Counter(key for call in self.history.calls()
+                                   for mark, key in marks_of_call(call) if mark == 'key')
         return self.some_call(lambda call: call.operation == 'transfer' and call.worked
-                              and used[call.arguments[-1]] == 1 and fits(call))
+                              and used[call.arguments[KEY]] == 1 and fits(call))
 
 
 def lose_a_row(it):
@@ -160,6 +164,53 @@ def undo_half_a_transaction(it):
     call.undone = True
 
 
+def lose_a_holds_end(it):
+    it.journal.rows.remove(it.some_row('hold_voided'))
+
+
+def change_a_hold(it):
+    hold = next(hold for hold in it.journal.holds if hold['state'] == 'voided')
+    hold['state'] = 'pending'
+
+
+def end_a_hold_late(it):
+    """Voided when it had expired."""
+    row = it.some_row('hold_voided')
+    created = next(other for other in it.journal.rows
+                   if other.kind == 'hold_created' and other.key == row.key)
+    it.change(created, due_at=row.values['occurred_at'])
+
+
+def answer_another_held(it):
+    call = it.some_call(lambda call: call.operation == 'void_hold' and call.worked)
+    call.rows[0]['held'] += 1
+
+
+def reverse_another(it):
+    row = it.some_row('reversal')
+    other = it.some_row('deposit')
+    it.change(row, reverses=other.key)
+
+
+def answer_a_batch(was, becomes):
+    """An item's result is another than it was."""
+    def spoil(it):
+        def has_one(call):
+            return call.operation == 'transfer_batch' and call.transaction.single and any(
+                row['result'] == was for row in call.rows)
+        row = next(row for row in it.some_call(has_one).rows if row['result'] == was)
+        row['result'] = becomes
+    spoil.__name__ = f'answer_a_batch_{becomes}_for_{was}'
+    return spoil
+
+
+def ignore_a_limit(it):
+    """As if the limit had been lower."""
+    row = next(row for row in it.journal.rows
+               if row.kind == 'limit_set' and row.values['amount'] == 100_000)
+    it.change(row, amount=1)
+
+
 def refuse(operation, was, becomes):
     """A refusal that nothing was a reason for."""
     def spoil(it):
@@ -184,8 +235,14 @@ WAYS = [
     change_an_account, date_an_entry_back, date_a_closing_back, answer_another_balance,
     answer_later_than_it_was, answer_before_it_was, read_an_old_version, read_another_balance,
     commit_what_was_rolled_back, roll_back_what_was_committed, undo_half_a_transaction,
+    lose_a_holds_end, change_a_hold, end_a_hold_late, answer_another_held, reverse_another,
+    answer_a_batch('LG005', 'ok'), answer_a_batch('22023', 'LG005'),
+    answer_a_batch('ok', 'LG005'), ignore_a_limit,
     refuse('transfer', 'LG004', 'LG005'), refuse('transfer', 'LG006', 'LG004'),
     refuse('deposit', 'LG004', 'LG008'), refuse('transfer', 'LG005', '40001'),
+    refuse('transfer', 'LG012', 'LG006'), refuse('hold', 'LG005', 'LG006'),
+    refuse('post_hold', 'LG015', 'LG016'), refuse('void_hold', 'LG016', 'LG015'),
+    refuse('reverse', 'LG017', 'LG016'), refuse('reverse', 'LG016', 'LG017'),
     refuse('inactivate_account', 'LG010', 'LG004'), refuse_a_closing_as_busy,
 ]
 

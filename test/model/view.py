@@ -3,7 +3,10 @@ committed at some moment between its call and its answer."""
 import bisect
 import collections
 
+import books
 from history import LOST
+from plan import ANYTHING
+from replay import PENDING
 
 GRACE_US = 5_000_000                # a lost session's locks may outlive its connection
 
@@ -12,15 +15,18 @@ class Own:
     """What a transaction has changed so far and not taken back.
 
     unsure: accounts whose rows another transaction may have written instead.
+    unknown: accounts that a batch changed which was rolled back later; what it
+    made of them was not answered.
     """
 
     def __init__(self):
-        self.accounts, self.keys, self.closing, self.unsure = {}, {}, {}, set()
+        self.accounts, self.keys, self.closing, self.holds, self.reversals = {}, {}, {}, {}, {}
+        self.unsure, self.unknown = set(), set()
 
     def copy(self):
         made = Own()
-        made.accounts, made.keys = dict(self.accounts), dict(self.keys)
-        made.closing, made.unsure = dict(self.closing), set(self.unsure)
+        for name, value in vars(self).items():
+            setattr(made, name, value.copy())
         return made
 
 
@@ -39,12 +45,46 @@ class View:
             found.append(self.own.accounts[account])
         return found
 
+    def aged(self, account):
+        """The same as they count by date: due holds may have ended any time."""
+        for state in self.accounts(account):
+            yield from self.ages(state)
+
+    def ages(self, state):
+        if state is None or not state.holds:
+            yield state
+            return
+        moments = {self.since, *(hold.expires_at for hold in state.holds.values()
+                                 if self.since < hold.expires_at <= self.until)}
+        for moment in moments:
+            yield books.aged(state, moment)
+
     def keys(self, key):
         """What a key may have named: a row's values, or None."""
         if key in self.own.keys:
             return [self.own.keys[key]]
         row, group = self.replay.keys.get(key, (None, None))
         return self.window([(row.values, group)] if row else [], None)
+
+    def reversals(self, original):
+        """The keys that may have reversed a transfer, or None."""
+        if original in self.own.reversals:
+            return [self.own.reversals[original]]
+        row, group = self.replay.reversals.get(original, (None, None))
+        return self.window([(row.key, group)] if row else [], None)
+
+    def holds(self, hold_id):
+        """What a hold may have been, or None."""
+        if hold_id in self.own.holds:
+            return [self.own.holds[hold_id]]
+        return self.window(self.replay.holds.get(hold_id, []), None)
+
+    def may_be_held_for(self, account):
+        """Whether a live hold may have been to pay the account."""
+        ids = [*self.replay.holds_for.get(account, ()), *self.own.holds]
+        return any(found is not None and found.state == PENDING and found.hold.payee == account
+                   and not found.hold.is_due(self.since)
+                   for hold_id in ids for found in self.holds(hold_id))
 
     def closing(self, customer):
         if customer in self.own.closing:
@@ -88,11 +128,10 @@ class Company:
             call.state is None for call in transaction.calls())
         return transaction.ended + (GRACE_US if is_lost else 0)
 
-    def beside(self, call, touches=None, since=None):
+    def beside(self, call, touches, since):
         """The transactions of others that were under way while the call was,
-        and touch one of what it touches."""
-        since = call.called if since is None else since
-        for touch in call.touches if touches is None else touches:
+        and touch one of these."""
+        for touch in (*touches, ANYTHING):
             for began, ended, transaction in self.by_touch.get(touch, ()):
                 if (transaction is not call.transaction and began <= call.returned
                         and ended >= since):
