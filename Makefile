@@ -12,7 +12,7 @@ MODULE_big = bank
 
 BANK_VERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" bank.control)
 SQL_PARTS = schema guard site $(SQL_NOUNS) seal verify privileges
-SQL_NOUNS = money account transfer hold limit inactivation balance notification
+SQL_NOUNS = money account transfer hold limit inactivation balance statement notification
 
 C_SOURCES = $(wildcard extension/*.c extension/common/*.c)
 C_HEADERS = $(wildcard extension/*.h extension/common/*.h)
@@ -72,7 +72,7 @@ test:
 quick:
 	deploy/packages
 	test/run tidy format python unit regress isolation pgtap calls copies
-regress isolation pgtap calls copies model soak unit asan e2e:
+regress isolation pgtap calls copies cost model soak unit asan e2e:
 	deploy/packages
 	test/run $@
 
@@ -95,5 +95,5 @@ format-check:
 	test/format --check
 
 .PHONY: all bridge clean-bridge packages up down reset demo test quick \
-	regress isolation pgtap calls copies model soak unit asan e2e bench ack tidy \
+	regress isolation pgtap calls copies cost model soak unit asan e2e bench ack tidy \
 	format format-check

@@ -57,6 +57,19 @@ bank_account_find(BankLedger *ledger, const pg_uuid_t *id, BankAccount *account)
 		bank_account_raise_not_found(id);
 }
 
+/*
+ * Finds an account as the running query sees it, of a ledger opened to read.
+ * Raises LG001 as bank_account_find does.
+ */
+void
+bank_account_find_visible(BankLedger *ledger, const pg_uuid_t *id,
+						  BankAccount *account)
+{
+	if (!bank_ledger_find_visible_account(ledger, id, account) ||
+		account->is_settlement)
+		bank_account_raise_not_found(id);
+}
+
 /* The bridge knows settlement accounts by their ids. */
 static void
 require_free_id(const pg_uuid_t *id)
@@ -238,9 +251,7 @@ bank_ledger_balance(PG_FUNCTION_ARGS)
 	bank_require_argument(PG_ARGISNULL(0), "account_id");
 	id = PG_GETARG_UUID_P(0);
 	bank_ledger_open(&ledger, BANK_OPEN_READ);
-	if (!bank_ledger_find_visible_account(&ledger, id, &account) ||
-		account.is_settlement)
-		bank_account_raise_not_found(id);
+	bank_account_find_visible(&ledger, id, &account);
 	held = live_held(&ledger, &account);
 	bank_ledger_close(&ledger);
 	return ledger_balance_datum(&account, held, bank_result_descriptor(fcinfo));

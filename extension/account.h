@@ -10,6 +10,8 @@
 
 extern void bank_account_find(BankLedger *ledger, const pg_uuid_t *id,
 							  BankAccount *account);
+extern void bank_account_find_visible(BankLedger *ledger, const pg_uuid_t *id,
+									  BankAccount *account);
 extern void bank_account_raise_not_found(const pg_uuid_t *id)
 			pg_attribute_noreturn();
 extern void bank_account_raise_inactive(const pg_uuid_t *id)

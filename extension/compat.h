@@ -30,4 +30,10 @@ typedef bool BankUpdatedIndexes;
 #define BANK_INDEXES_NEW false
 #endif
 
+#if PG_VERSION_NUM >= 160000
+#define BANK_BACKEND_STATUS(index) pgstat_get_local_beentry_by_index((index) + 1)
+#else
+#define BANK_BACKEND_STATUS(index) pgstat_fetch_stat_local_beentry((index) + 1)
+#endif
+
 #endif

@@ -9,11 +9,9 @@
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
 
+#include "currency.h"
 #include "digest.h"
 #include "relation.h"
-
-/* An ISO 4217 code and its closing NUL. */
-#define BANK_CURRENCY_SIZE 4
 
 /* Longest reference of a caller, in characters. */
 #define BANK_REFERENCE_MAX 140
@@ -230,6 +228,12 @@ extern BankRelation *bank_ledger_transfer_table(BankLedger *ledger);
 extern void bank_ledger_read_transfer(const BankRow *row, BankTransfer *transfer);
 extern bool bank_ledger_find_transfer(BankLedger *ledger, const pg_uuid_t *id,
 									  BankTransfer *transfer);
+extern bool bank_ledger_find_visible_transfer(BankLedger *ledger,
+											  const pg_uuid_t *id,
+											  BankTransfer *transfer);
+extern bool bank_ledger_find_waypoint(BankLedger *ledger,
+									  const pg_uuid_t *account_id, int64 version,
+									  BankTransfer *transfer);
 extern bool bank_ledger_find_reversal(BankLedger *ledger, const pg_uuid_t *reversed,
 									  BankTransfer *reversal);
 extern const char *bank_ledger_transfer_kind_name(BankTransferKind kind);
@@ -242,6 +246,9 @@ extern BankRelation *bank_ledger_event_table(BankLedger *ledger);
 extern void bank_ledger_read_event(const BankRow *row, BankAccountEvent *event);
 extern bool bank_ledger_find_event(BankLedger *ledger, const pg_uuid_t *account_id,
 								   int64 version, BankAccountEvent *event);
+extern bool bank_ledger_find_visible_event(BankLedger *ledger,
+										   const pg_uuid_t *account_id,
+										   int64 version, BankAccountEvent *event);
 extern const char *bank_ledger_event_kind_name(BankAccountEventKind kind);
 extern void bank_ledger_write_events(BankLedger *ledger);
 

@@ -144,6 +144,21 @@ bank_ledger_find_event(BankLedger *ledger, const pg_uuid_t *account_id,
 	return true;
 }
 
+/* The event of a version, as the running query sees it; false: that is none. */
+bool
+bank_ledger_find_visible_event(BankLedger *ledger, const pg_uuid_t *account_id,
+							   int64 version, BankAccountEvent *event)
+{
+	Datum		key[] = {UUIDPGetDatum(account_id), Int64GetDatum(version)};
+	BankRow		row;
+
+	if (!bank_relation_find_visible(bank_ledger_event_table(ledger), key,
+									lengthof(key), &row))
+		return false;
+	bank_ledger_read_event(&row, event);
+	return true;
+}
+
 /* Inserts the appended events, in the order of their appending. */
 void
 bank_ledger_write_events(BankLedger *ledger)

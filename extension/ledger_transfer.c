@@ -139,6 +139,46 @@ bank_ledger_find_transfer(BankLedger *ledger, const pg_uuid_t *id,
 	return true;
 }
 
+/* The transfer of that key, as the running query sees it; false: none. */
+bool
+bank_ledger_find_visible_transfer(BankLedger *ledger, const pg_uuid_t *id,
+								  BankTransfer *transfer)
+{
+	Datum		key = UUIDPGetDatum(id);
+	BankRow		row;
+
+	if (!bank_relation_find_visible(bank_ledger_transfer_table(ledger), &key, 1, &row))
+		return false;
+	bank_ledger_read_transfer(&row, transfer);
+	return true;
+}
+
+/*
+ * The transfer that is a version of an account, as payer or payee, where the
+ * version is a waypoint: one that the two indexes have.  As the running query
+ * sees it; false: that version is no transfer.
+ */
+bool
+bank_ledger_find_waypoint(BankLedger *ledger, const pg_uuid_t *account_id,
+						  int64 version, BankTransfer *transfer)
+{
+	static const BankIndex as_payer = {
+		"transfer_from_waypoint_idx", {TRANSFER_FROM_ACCOUNT, TRANSFER_FROM_VERSION}
+	};
+	static const BankIndex as_payee = {
+		"transfer_to_waypoint_idx", {TRANSFER_TO_ACCOUNT, TRANSFER_TO_VERSION}
+	};
+	BankRelation *table = bank_ledger_transfer_table(ledger);
+	Datum		key[] = {UUIDPGetDatum(account_id), Int64GetDatum(version)};
+	BankRow		row;
+
+	if (!bank_relation_find_through(table, &as_payer, key, &row) &&
+		!bank_relation_find_through(table, &as_payee, key, &row))
+		return false;
+	bank_ledger_read_transfer(&row, transfer);
+	return true;
+}
+
 typedef struct FoundTransfer
 {
 	bool		found;

@@ -487,6 +487,40 @@ call_back_with_rows(BankRelation *table, const BankScan *scan, SysScanDesc rows)
 	}
 }
 
+/* Finds the row of an index's two values, as the running query sees it. */
+bool
+bank_relation_find_through(BankRelation *table, const BankIndex *index,
+						   const Datum *key, BankRow *row)
+{
+	ScanKeyData keys[lengthof(index->columns)];
+	SysScanDesc scan;
+	bool		found;
+
+	for (int i = 0; i < lengthof(keys); i++)
+		init_key(table, index->columns[i], key[i], &keys[i]);
+	scan = systable_beginscan(table->relation,
+							  index_named(table, index->name, index->columns[0]),
+							  true, GetActiveSnapshot(), lengthof(keys), keys);
+	found = HeapTupleIsValid(systable_getnext(scan));
+	if (found)
+		copy_row(table, scan->slot, row);
+	systable_endscan(scan);
+	return found;
+}
+
+/* Calls back with every row, as the running query sees it, in no order. */
+void
+bank_relation_scan_visible(BankRelation *table, BankRowCallback callback,
+						   void *context)
+{
+	BankScan	all = {.as_visible = true, .callback = callback, .context = context};
+	SysScanDesc rows = systable_beginscan(table->relation, InvalidOid, false,
+										  GetActiveSnapshot(), 0, NULL);
+
+	call_back_with_rows(table, &all, rows);
+	systable_endscan(rows);
+}
+
 /* Calls back with the rows of a scan until the callback has enough. */
 void
 bank_relation_scan(BankRelation *table, const BankScan *scan)

@@ -82,6 +82,14 @@ typedef struct BankScan
 	void	   *context;
 } BankScan;
 
+/* An index on two columns, which may be partial: who looks a row up through it
+ * knows that it is in it. */
+typedef struct BankIndex
+{
+	const char *name;
+	int			columns[2];
+} BankIndex;
+
 extern void bank_relation_open(BankRelation *table, const BankShape *shape,
 							   BankOpenMode mode);
 extern void bank_relation_close(BankRelation *table);
@@ -92,6 +100,10 @@ extern bool bank_relation_find(BankRelation *table, const Datum *key, int nkeys,
 extern bool bank_relation_find_visible(BankRelation *table, const Datum *key,
 									   int nkeys, BankRow *row);
 extern bool bank_relation_find_latest(BankRelation *table, BankRow *row);
+extern bool bank_relation_find_through(BankRelation *table, const BankIndex *index,
+									   const Datum *key, BankRow *row);
+extern void bank_relation_scan_visible(BankRelation *table, BankRowCallback callback,
+									   void *context);
 extern void bank_relation_scan(BankRelation *table, const BankScan *scan);
 extern BankLockResult bank_relation_lock(BankRelation *table, BankRow *row,
 										 LockWaitPolicy policy);

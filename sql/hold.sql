@@ -56,3 +56,23 @@ SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'bank_expiry_unschedule';
 COMMENT ON FUNCTION bank.unschedule_expiry() IS
 'Removes the job of pg_cron; false where there was none. Raises 0A000, LG019.';
+
+CREATE VIEW bank.holds WITH (security_invoker = true) AS
+SELECT h.hold_id, h.customer_id, h.from_account, h.to_account, h.amount, h.currency, h.expires_at,
+       h.state, h.state OPERATOR(pg_catalog.=) 'pending' AND h.expires_at OPERATOR(pg_catalog.>)
+           GREATEST(pg_catalog.statement_timestamp(), a.updated_at) AS live,
+       h.posted_amount, h.reference
+FROM bank_ledger.hold AS h
+JOIN bank_ledger.account AS a ON a.account_id OPERATOR(pg_catalog.=) h.from_account;
+COMMENT ON VIEW bank.holds IS 'Every hold; an index serves state = pending with from_account or to_account.';
+COMMENT ON COLUMN bank.holds.hold_id IS 'Names the hold, and the transfer that posts it.';
+COMMENT ON COLUMN bank.holds.customer_id IS 'Holder of both accounts.';
+COMMENT ON COLUMN bank.holds.from_account IS 'Whose money is held.';
+COMMENT ON COLUMN bank.holds.to_account IS 'Who is to be paid.';
+COMMENT ON COLUMN bank.holds.amount IS 'Minor units of currency.';
+COMMENT ON COLUMN bank.holds.currency IS 'ISO 4217 code, as in bank.currency.';
+COMMENT ON COLUMN bank.holds.expires_at IS 'Until when the money is held.';
+COMMENT ON COLUMN bank.holds.state IS 'pending, posted, voided or expired, as last written: a pending hold may have come to its end.';
+COMMENT ON COLUMN bank.holds.live IS 'Whether it holds money now: pending, and expires_at is to come.';
+COMMENT ON COLUMN bank.holds.posted_amount IS 'What was paid of it; null unless posted.';
+COMMENT ON COLUMN bank.holds.reference IS 'The caller''s own reference.';

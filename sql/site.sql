@@ -72,7 +72,8 @@ COMMENT ON FUNCTION bank_ledger.publish() IS
 CREATE FUNCTION bank_ledger.beat() RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    INSERT INTO bank_ledger.heartbeat (at) VALUES (clock_timestamp());
+    -- The start, since it comes before the transaction's id (extension/horizon.c).
+    INSERT INTO bank_ledger.heartbeat (at) VALUES (now());
     DELETE FROM bank_ledger.heartbeat AS h WHERE h.at < clock_timestamp() - interval '1 day';
     PERFORM bank_ledger.seal_next();
 END

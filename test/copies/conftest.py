@@ -34,6 +34,7 @@ class Ledger(Session):
         self.rows('SELECT bank.transfer_batch(%s::uuid[], %s::uuid[], %s)',
                   [one] * 70, [two] * 70, [1] * 70)
         self.rows('SELECT bank.set_limit(%s, 500)', one)
+        self.rows('SELECT bank_ledger.beat()')
 
     def account(self, customer):
         return self.value('SELECT account_id FROM bank.create_account(%s)', customer)

@@ -67,6 +67,8 @@ def test_it_writes_nothing_until_it_is_named(ledger, restored):
 
 def test_it_reads_before_it_is_named(ledger, restored):
     assert restored.value('SELECT balance FROM bank.ledger_balance(%s)', ledger.payer) == 600
+    statement = "SELECT * FROM bank.statement(%s, '-infinity', 'infinity')"
+    assert restored.rows(statement, ledger.payer) == ledger.rows(statement, ledger.payer)
 
 
 def test_rights_and_triggers_came_along(restored):

@@ -46,8 +46,21 @@ def test_what_reads_answers(ledger, standby):
     assert session.value('SELECT pg_is_in_recovery()')
     assert session.value('SELECT balance FROM bank.ledger_balance(%s)', ledger.payer) == 600
     assert session.rows('SELECT * FROM bank.verify()') == []
+    lines = session.rows("SELECT line, balance FROM bank.statement(%s, '-infinity', 'infinity')",
+                         ledger.payer)
+    assert [tuple(line.values()) for line in lines] == [
+        ('opening', 0), ('entry', 1000), ('entry', 600), ('closing', 600)]
     # No bridge fed the read model here, so it is asked and does not know.
     assert session.state_of('SELECT bank.balance(%s)', ledger.payer) == 'LG014'
+
+
+def test_what_is_complete_is_bounded_by_the_last_heartbeat(ledger, standby):
+    """A standby knows who ran, but not since when."""
+    session = standby.session()
+    beat = ledger.value('SELECT max(at) FROM bank_ledger.heartbeat')
+    balance = session.rows("SELECT * FROM bank.balance_at(%s, 'infinity')", ledger.payer)[0]
+    assert (balance['balance'], balance['version']) == (600, 3)
+    assert balance['complete_until'] == beat
 
 
 def test_promoted_it_writes_in_the_next_epoch(ledger, standby):

@@ -15,6 +15,8 @@ INSERT INTO call_of VALUES
 ('SELECT bank.inactivate_customer(''c0000000-0000-4000-8000-000000000072'')'),
 ('SELECT bank.reactivate_customer(''c0000000-0000-4000-8000-000000000072'')'),
 ('SELECT bank.ledger_balance({a})'),
+('SELECT bank.statement({a}, ''-infinity'', ''infinity'')'),
+('SELECT bank.balance_at({a}, now())'),
 ('SELECT * FROM bank.verify()');
 
 CREATE FUNCTION pg_temp.state_of(statement text) RETURNS text LANGUAGE plpgsql AS $$

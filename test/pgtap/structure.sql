@@ -53,6 +53,13 @@ INSERT INTO promised VALUES
  'account_id uuid, customer_id uuid, kind text, currency text, status text, balance bigint, '
  'held bigint, version bigint, opened_at timestamp with time zone, '
  'updated_at timestamp with time zone, closed_at timestamp with time zone'),
+('bank.holds',
+ 'hold_id uuid, customer_id uuid, from_account uuid, to_account uuid, amount bigint, currency text, '
+ 'expires_at timestamp with time zone, state text, live boolean, posted_amount bigint, reference text'),
+('bank.statement_row',
+ 'line text, version bigint, completed_at timestamp with time zone, transfer_id uuid, kind text, '
+ 'counterparty uuid, amount bigint, balance bigint, held bigint, reference text'),
+('bank.balance_at_row', 'balance bigint, version bigint, complete_until timestamp with time zone'),
 ('bank.settlement', 'currency text, balance bigint, updated_at timestamp with time zone'),
 ('bank.currency', 'code text, exponent integer');
 
@@ -107,6 +114,8 @@ FROM (VALUES
     ('bank.accept_clock', 'account_id uuid → bank.account_row'),
     ('bank.ledger_balance', 'account_id uuid → bank.ledger_balance_row'),
     ('bank.balance', 'account_id uuid, min_version bigint DEFAULT 0 → bank.balance_row'),
+    ('bank.balance_at', 'account_id uuid, at timestamp with time zone → bank.balance_at_row'),
+    ('bank.statement', 'account_id uuid, since timestamp with time zone, until timestamp with time zone, after_version bigint DEFAULT NULL::bigint, max_rows integer DEFAULT 100 → SETOF bank.statement_row'),
     ('bank.format_amount', 'amount bigint, currency text → text'),
     ('bank.verify', 'account_id uuid DEFAULT NULL::uuid, since timestamp with time zone DEFAULT NULL::timestamp with time zone, until timestamp with time zone DEFAULT NULL::timestamp with time zone, seal bank.seal_row DEFAULT NULL::bank.seal_row → TABLE(invariant text, subject text, detail text)'),
     ('bank.seal', 'first integer DEFAULT NULL::integer, last integer DEFAULT NULL::integer → bank.seal_row'),
@@ -180,7 +189,7 @@ FROM routine JOIN (VALUES
     ('transfer', 'LG012'), ('transfer', 'LG020'), ('post_hold', 'LG015'), ('void_hold', 'LG016'),
     ('reverse', 'LG017'), ('withdraw', 'LG005'), ('deposit', 'LG004'), ('create_account', 'LG003'),
     ('create_account', 'LG013'), ('inactivate_customer', 'LG009'), ('inactivate_account', 'LG010'),
-    ('format_amount', '22023'), ('reactivate_customer', 'LG011'), ('balance', 'LG014'), ('requeue', 'LG016')
+    ('format_amount', '22023'), ('statement', 'LG001'), ('balance_at', 'LG001'), ('reactivate_customer', 'LG011'), ('balance', 'LG014'), ('requeue', 'LG016')
 ) AS f (routine, code) ON f.routine = proname;
 
 -- What a dump takes along: the bank's rows, not the script's nor the site's.

@@ -41,6 +41,7 @@ SELECT state FROM bank.hold(:a, :b, 880, :'soon', :hold3);
 SELECT bank.withdraw(:a, 1);
 SELECT pg_sleep_until(:'soon'::timestamptz + interval '1 ms');
 SELECT balance, held, available FROM bank.ledger_balance(:a);
+SELECT state, live FROM bank.holds WHERE hold_id = :hold3;
 SELECT held FROM bank_ledger.account WHERE account_id = :a;
 SELECT bank.post_hold(:hold3);
 SELECT from_balance, from_held FROM bank.withdraw(:a, 880);
@@ -61,3 +62,7 @@ SELECT hold_id, state, posted_amount, created_version, ended_version
 FROM bank_ledger.hold WHERE from_account = :a ORDER BY created_version;
 SET client_min_messages = warning;
 SELECT count(*) FROM bank.verify();
+
+-- all of them
+SELECT hold_id, amount, currency, state, live, posted_amount, reference
+FROM bank.holds WHERE from_account = :a ORDER BY hold_id;
