@@ -215,17 +215,17 @@ judge_slot(const PGresult *result, BridgeCatalog *catalog)
 {
 	if (PQntuples(result) == 0)
 		return refuse(BRIDGE_EXIT_MISSING, "slot " BANK_SLOT " is missing",
-					  "Run bank-bridge init.");
+					  "Run bank-bridge rebuild, or, where there never was one, init.");
 	if (!is_true(result, 0, 0))
 		return refuse(BRIDGE_EXIT_MISSING,
 					  "slot " BANK_SLOT " is of another plugin or database",
-					  "Drop it and run bank-bridge init.");
+					  "Run bank-bridge rebuild, which makes it anew.");
 	if (strcmp(PQgetvalue(result, 0, 1), "lost") == 0 ||
 		!bridge_database_parse_lsn(PQgetvalue(result, 0, 2),
 								   &catalog->confirmed_lsn))
 		return refuse(BRIDGE_EXIT_LOST, "slot " BANK_SLOT " has lost its WAL",
-					  "Events are missing in Kafka; they must be sent again "
-					  "from the journal.");
+					  "Run bank-bridge rebuild, which sends again what Kafka "
+					  "lacks.");
 	return BRIDGE_EXIT_OK;
 }
 
@@ -278,11 +278,10 @@ check_epoch(PGconn *conn, BridgeCatalog *catalog)
 }
 
 BridgeExit
-bridge_catalog_read(PGconn *conn, BridgeCatalog *catalog)
+bridge_catalog_read_ledger(PGconn *conn, BridgeCatalog *catalog)
 {
 	static const CatalogCheck checks[] = {
-		check_extension, check_site, check_publication, check_tables,
-		check_slot, check_epoch
+		check_extension, check_site, check_publication, check_tables, check_epoch
 	};
 	BridgeExit	code = BRIDGE_EXIT_OK;
 
@@ -294,6 +293,14 @@ bridge_catalog_read(PGconn *conn, BridgeCatalog *catalog)
 }
 
 BridgeExit
+bridge_catalog_read(PGconn *conn, BridgeCatalog *catalog)
+{
+	BridgeExit	code = bridge_catalog_read_ledger(conn, catalog);
+
+	return code == BRIDGE_EXIT_OK ? check_slot(conn, catalog) : code;
+}
+
+BridgeExit
 bridge_catalog_check_system(const BridgeCatalog *catalog,
 							const BridgeWalIdentity *identity)
 {
@@ -301,8 +308,9 @@ bridge_catalog_check_system(const BridgeCatalog *catalog,
 		catalog->timeline == identity->timeline)
 		return BRIDGE_EXIT_OK;
 	bridge_log(BRIDGE_LOG_ERROR, "server is not the one of the last epoch",
-			   "epoch=%" PRId32 " system=%" PRId64 " timeline=%" PRId32
+			   "hint=%s epoch=%" PRId32 " system=%" PRId64 " timeline=%" PRId32
 			   " epoch_system=%" PRId64 " epoch_timeline=%" PRId32,
+			   "Run bank-bridge init, then bank-bridge rebuild --new-epoch.",
 			   catalog->epoch, identity->system_identifier, identity->timeline,
 			   catalog->system_identifier, catalog->timeline);
 	return BRIDGE_EXIT_LOST;

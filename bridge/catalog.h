@@ -28,6 +28,10 @@ typedef struct BridgeCatalog
  */
 extern BridgeExit bridge_catalog_read(PGconn *conn, BridgeCatalog *catalog);
 
+/* The same without the slot, whose fields stay 0. */
+extern BridgeExit bridge_catalog_read_ledger(PGconn *conn,
+											 BridgeCatalog *catalog);
+
 /* The extension must be there in our version: OK, MISSING or FAILED. */
 extern BridgeExit bridge_catalog_check_extension(PGconn *conn);
 

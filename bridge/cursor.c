@@ -77,9 +77,18 @@ bridge_cursor_ask_ends(rd_kafka_t *client, BridgeCursor *cursor)
 		unknown(cursor, rd_kafka_err2str(error));
 }
 
+static void
+drop_message(BridgeCursor *cursor)
+{
+	if (cursor->message != NULL)
+		rd_kafka_message_destroy(cursor->message);
+	cursor->message = NULL;
+}
+
 void
 bridge_cursor_stop(BridgeCursor *cursor)
 {
+	drop_message(cursor);
 	if (cursor->reading)
 		rd_kafka_consume_stop(cursor->topic, cursor->partition);
 	cursor->reading = false;
@@ -179,11 +188,11 @@ begin_reading(BridgeCursor *cursor)
 
 /* Moves on; *taken where the message is a record with a place. */
 static bool
-take_message(BridgeCursor *cursor, rd_kafka_message_t *message, bool *taken)
+take_message(BridgeCursor *cursor, bool *taken)
 {
+	const rd_kafka_message_t *message = cursor->message;
 	rd_kafka_resp_err_t error = message->err;
 
-	*taken = false;
 	if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
 	{
 		cursor->next = message->offset + 1;
@@ -191,7 +200,6 @@ take_message(BridgeCursor *cursor, rd_kafka_message_t *message, bool *taken)
 	}
 	else if (error == RD_KAFKA_RESP_ERR__PARTITION_EOF)
 		cursor->next = message->offset;
-	rd_kafka_message_destroy(message);
 	return error == RD_KAFKA_RESP_ERR_NO_ERROR ||
 		error == RD_KAFKA_RESP_ERR__PARTITION_EOF ||
 		unknown(cursor, rd_kafka_err2str(error));
@@ -205,18 +213,18 @@ bridge_cursor_read(BridgeCursor *cursor)
 
 	while (cursor->next < cursor->end)
 	{
-		rd_kafka_message_t *message;
-
+		drop_message(cursor);
 		if (!begin_reading(cursor))
 			return BRIDGE_CURSOR_UNKNOWN;
-		message = rd_kafka_consume(cursor->topic, cursor->partition, SLICE_MS);
-		if (message == NULL && (bridge_stop_requested() ||
-								bridge_clock_ms() > deadline))
+		cursor->message = rd_kafka_consume(cursor->topic, cursor->partition,
+										   SLICE_MS);
+		if (cursor->message == NULL && (bridge_stop_requested() ||
+										bridge_clock_ms() > deadline))
 		{
 			unknown(cursor, "no answer in time");
 			return BRIDGE_CURSOR_UNKNOWN;
 		}
-		if (message != NULL && !take_message(cursor, message, &taken))
+		if (cursor->message != NULL && !take_message(cursor, &taken))
 			return BRIDGE_CURSOR_UNKNOWN;
 		if (taken)
 			return BRIDGE_CURSOR_RECORD;

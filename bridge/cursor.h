@@ -32,7 +32,8 @@ typedef struct BridgeCursor
 	int64_t		end;			/* behind the last one */
 	int64_t		next;			/* to be read */
 	bool		reading;
-	/* The record read last. */
+	/* The record read last; its message is kept until the next one. */
+	rd_kafka_message_t *message;
 	int64_t		offset;
 	BridgePlace place;
 	char		id[BRIDGE_EVENT_ID_SIZE];	/* empty: none */

@@ -267,9 +267,9 @@ make_account(const AccountState *state, const char *type, BridgeEvents *events)
 	return make_account_id(event, state, true) && !writer.overrun;
 }
 
-static bool
-make_account_events(const BridgeAccountEvent *row, int32_t epoch,
-					BridgeEvents *events)
+bool
+bridge_event_make_state(const BridgeAccountEvent *row, int32_t epoch,
+						BridgeEvents *events)
 {
 	AccountState state = {
 		.account_id = &row->account_id, .customer_id = &row->customer_id,
@@ -279,8 +279,9 @@ make_account_events(const BridgeAccountEvent *row, int32_t epoch,
 		.version = row->version, .epoch = epoch
 	};
 
-	if (!is_event_kind(row->kind) || !is_status(row->status) ||
-		!is_word(row->currency) || !make_balance(&state, events))
+	events->count = 0;
+	if (!is_status(row->status) || !is_word(row->currency) ||
+		!make_balance(&state, events))
 		return false;
 	if (IS(row->kind, "created"))
 		return make_account(&state, BANK_EVENT_ACCOUNT_CREATED, events);
@@ -347,6 +348,15 @@ make_transfer(const BridgeTransferRow *row, int32_t epoch, BridgeEvents *events)
 	return !writer.overrun;
 }
 
+bool
+bridge_event_make_transfer(const BridgeTransferRow *row, int32_t epoch,
+						   BridgeEvents *events)
+{
+	events->count = 0;
+	return is_transfer_kind(row->kind) && is_word(row->currency) &&
+		make_transfer(row, epoch, events);
+}
+
 static bool
 is_settlement(const BridgeUuid *account_id)
 {
@@ -382,8 +392,7 @@ make_transfer_events(const BridgeTransferRow *row, int32_t epoch,
 	payee.balance = row->to_balance;
 	payee.held = row->to_held;
 	payee.version = row->to_version;
-	return is_transfer_kind(row->kind) && is_word(row->currency) &&
-		make_transfer(row, epoch, events) &&
+	return bridge_event_make_transfer(row, epoch, events) &&
 		make_balance(&payer, events) && make_balance(&payee, events);
 }
 
@@ -395,7 +404,8 @@ bridge_event_make(const BridgeJournalRow *row, int32_t epoch,
 	switch (row->table)
 	{
 		case BRIDGE_JOURNAL_ACCOUNT_EVENT:
-			return make_account_events(&row->account_event, epoch, events);
+			return is_event_kind(row->account_event.kind) &&
+				bridge_event_make_state(&row->account_event, epoch, events);
 		case BRIDGE_JOURNAL_TRANSFER:
 			return make_transfer_events(&row->transfer, epoch, events);
 		case BRIDGE_JOURNAL_HEARTBEAT:

@@ -54,4 +54,14 @@ typedef struct BridgeEvents
 extern bool bridge_event_make(const BridgeJournalRow *row, int32_t epoch,
 							  BridgeEvents *events);
 
+/*
+ * The same for what is read from the tables and not from the stream: the
+ * state of an account after any row of its journal, with its status where it
+ * was created or inactivated; and a transfer without the states it led to.
+ */
+extern bool bridge_event_make_state(const BridgeAccountEvent *row,
+									int32_t epoch, BridgeEvents *events);
+extern bool bridge_event_make_transfer(const BridgeTransferRow *row,
+									   int32_t epoch, BridgeEvents *events);
+
 #endif

@@ -10,6 +10,7 @@
 #include "init.h"
 #include "log.h"
 #include "metrics.h"
+#include "rebuild.h"
 #include "role.h"
 #include "server.h"
 #include "supervise.h"
@@ -20,6 +21,7 @@ static const char usage[] =
 	"usage: bank-bridge [--config FILE] COMMAND\n"
 	"\n"
 	"  init                 prepare databases, slot, topics; repeatable\n"
+	"  rebuild [--new-epoch] send again from the journal what Kafka lacks\n"
 	"  run ROLE[,ROLE...]   run roles, each in a process of its own\n"
 	"  publish              WAL to Kafka\n"
 	"  project              Kafka to the search database and Redis\n"
@@ -67,9 +69,13 @@ run_command(const BridgeConfig *config, const char *command,
 	{
 		if (strcmp(command, "run") == 0)
 			return bridge_supervise_run(config, argument);
+		if (strcmp(command, "rebuild") == 0 && strcmp(argument, "--new-epoch") == 0)
+			return bridge_rebuild_run(config, true);
 	}
 	else if (strcmp(command, "init") == 0)
 		return bridge_init_run(config);
+	else if (strcmp(command, "rebuild") == 0)
+		return bridge_rebuild_run(config, false);
 	else if (strcmp(command, "config") == 0)
 	{
 		bridge_config_print(config, stdout);

@@ -94,7 +94,8 @@ start_stream(BridgeSession *session)
 }
 
 static int
-refuse_position(const BridgeSession *session, const char *what)
+refuse_position(const BridgeSession *session, const char *what,
+				const char *hint)
 {
 	char		slot_lsn[BRIDGE_LSN_SIZE];
 	char		record_lsn[BRIDGE_LSN_SIZE];
@@ -105,9 +106,7 @@ refuse_position(const BridgeSession *session, const char *what)
 	bridge_database_format_lsn(session->identity.flushed_lsn, flushed_lsn);
 	bridge_log(BRIDGE_LOG_ERROR, what,
 			   "slot_lsn=%s record_lsn=%s wal_lsn=%s hint=%s", slot_lsn,
-			   record_lsn, flushed_lsn,
-			   "Events may be missing in Kafka; they must be sent again from "
-			   "the journal.");
+			   record_lsn, flushed_lsn, hint);
 	return BRIDGE_EXIT_LOST;
 }
 
@@ -119,13 +118,15 @@ judge_position(const BridgeSession *session)
 	if (position->system_identifier != session->identity.system_identifier ||
 		position->timeline != session->identity.timeline)
 		return refuse_position(session,
-							   "position record is of another system or timeline");
+							   "position record is of another system or timeline",
+							   "Run bank-bridge rebuild --new-epoch.");
 	if (session->catalog.confirmed_lsn > position->lsn)
 		return refuse_position(session,
-							   "slot was recreated or moved by somebody else");
+							   "slot was recreated or moved by somebody else",
+							   "Run bank-bridge rebuild.");
 	if (session->identity.flushed_lsn < position->lsn)
-		return refuse_position(session,
-							   "WAL ends before what was published");
+		return refuse_position(session, "WAL ends before what was published",
+							   "Run bank-bridge rebuild --new-epoch.");
 	return BRIDGE_EXIT_OK;
 }
 
@@ -142,7 +143,7 @@ find_position(BridgeSession *session)
 		case BRIDGE_POSITION_NONE:
 			bridge_log(BRIDGE_LOG_ERROR, "kafka has no position record",
 					   "topic=%s hint=%s", BANK_TOPIC_BRIDGE,
-					   "Run bank-bridge init.");
+					   "Run bank-bridge rebuild, or, on a new system, init.");
 			return BRIDGE_EXIT_LOST;
 		case BRIDGE_POSITION_UNKNOWN:
 			break;

@@ -363,6 +363,28 @@ bridge_tail_ask(BridgeTail *tail, const BridgeTailQuestion *question)
 	return BRIDGE_TAIL_LACKING;
 }
 
+bool
+bridge_tail_each(BridgeTail *tail, const char *topic,
+				 bool (*take) (const BridgeCursor *record, void *context),
+				 void *context)
+{
+	TailTopic  *found = find_topic(tail, topic);
+
+	for (int i = 0; i < found->count; i++)
+	{
+		TailPartition *partition = &found->partitions[i];
+
+		while (!partition->ended)
+		{
+			if (partition->loaded && !take(&partition->cursor, context))
+				return false;
+			if (!load(partition))
+				return false;
+		}
+	}
+	return true;
+}
+
 void
 bridge_tail_close(BridgeTail *tail)
 {

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "config.h"
+#include "cursor.h"
 #include "event.h"
 #include "place.h"
 
@@ -52,6 +53,15 @@ extern BridgeTailAnswer bridge_tail_ask(BridgeTail *tail,
 /* Nothing at or after this place is in Kafka: the comparison is over. */
 extern bool bridge_tail_ends_before(const BridgeTail *tail,
 									const BridgePlace *place);
+
+/*
+ * Gives all records of a topic from the place on, partition by partition, in
+ * place of asking for them.  False where Kafka does not say, or take does.
+ */
+extern bool bridge_tail_each(BridgeTail *tail, const char *topic,
+							 bool (*take) (const BridgeCursor *record,
+										   void *context),
+							 void *context);
 
 /* NULL is let pass. */
 extern void bridge_tail_close(BridgeTail *tail);

@@ -349,6 +349,20 @@ COMMENT ON COLUMN bank_report.gate.failures IS 'In a row: no answer, or 5xx. Fiv
 COMMENT ON COLUMN bank_report.gate.opened_until IS 'Null: the circuit is closed. Once past, one notification is let through as a probe.';
 COMMENT ON COLUMN bank_report.gate.paused_until IS 'Nothing begins before: BACEN answered 429.';
 
+CREATE TABLE bank_report.phantom (
+    source   text NOT NULL CHECK (source IN ('kafka', 'search', 'bacen')),
+    subject  text NOT NULL,
+    epoch    integer NOT NULL,
+    content  jsonb NOT NULL,
+    found_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    PRIMARY KEY (source, subject)
+);
+COMMENT ON TABLE bank_report.phantom IS 'What others hold and the journal does not, after commits were lost; listed by bank-bridge rebuild --new-epoch.';
+COMMENT ON COLUMN bank_report.phantom.source IS 'kafka, search: they hold it. bacen: it was told of the transfer, or will be, by the record in Kafka.';
+COMMENT ON COLUMN bank_report.phantom.subject IS 'A transfer''s id, or account:epoch:version.';
+COMMENT ON COLUMN bank_report.phantom.epoch IS 'Epoch that began when it was found.';
+COMMENT ON COLUMN bank_report.phantom.content IS 'What they hold: the value of the record, or the row.';
+
 CREATE TABLE bank_report.consumer_offset (
     topic       text NOT NULL,
     partition   integer NOT NULL,
@@ -407,7 +421,7 @@ BEGIN
         'bank_ledger.customer', 'bank_ledger.account', 'bank_ledger.account_event',
         'bank_ledger.transfer', 'bank_ledger.hold', 'bank_ledger.epoch',
         'bank_ledger.operator_act', 'bank_ledger.sealing', 'bank_ledger.seal',
-        'bank_report.notification', 'bank_report.consumer_offset',
+        'bank_report.notification', 'bank_report.phantom', 'bank_report.consumer_offset',
         'bank_report.consumer_generation',
         'bank_search.balance', 'bank_search.consumer_offset',
         'bank_search.consumer_generation']

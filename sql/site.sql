@@ -54,6 +54,31 @@ $$;
 COMMENT ON FUNCTION bank_ledger.init(text, text) IS
 'Says what this database is: role ledger or search, and the name of the site. Starts the next epoch where the last one was of another system or timeline, and closes the journal where a restore left it open. Idempotent. Raises 22004, 22023.';
 
+CREATE FUNCTION bank_ledger.begin_epoch(seen integer) RETURNS integer
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    begun integer;
+BEGIN
+    IF begin_epoch.seen IS NULL THEN
+        RAISE EXCEPTION 'highest epoch seen must not be null'
+            USING ERRCODE = 'null_value_not_allowed';
+    END IF;
+    LOCK TABLE bank_ledger.site IN SHARE ROW EXCLUSIVE MODE;
+    INSERT INTO bank_ledger.epoch (number, system_identifier, timeline, at)
+    SELECT greatest(begin_epoch.seen, max(e.number), 0) + 1, c.system_identifier,
+           ('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::integer,
+           clock_timestamp()
+    FROM bank_ledger.epoch AS e, pg_control_system() AS c
+    GROUP BY c.system_identifier
+    RETURNING number INTO begun;
+    -- As in init: it may be of another system or timeline.
+    UPDATE bank_ledger.sealing SET barrier = NULL WHERE barrier IS NOT NULL;
+    RETURN begun;
+END
+$$;
+COMMENT ON FUNCTION bank_ledger.begin_epoch(integer) IS
+'Begins an epoch above the last one and above the highest that others have seen, and returns its number. Called by bank-bridge rebuild --new-epoch. Raises 22004.';
+
 CREATE FUNCTION bank_ledger.publish() RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN

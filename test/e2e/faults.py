@@ -35,14 +35,16 @@ OWN_LOG = RUN / 'log/own-bridge.log'
 
 @contextlib.contextmanager
 def own_bridge(*command, **settings):
-    """A bridge whose exit status is ours to see."""
+    """A bridge whose exit status is ours to see, and what it said."""
     conf = RUN / 'bridge/bank-bridge.conf'
     changes = {f'BANK_BRIDGE_{name.upper()}': value for name, value in settings.items()}
     with open(OWN_LOG, 'ab') as log:
+        begun = log.tell()
         bridge = subprocess.Popen(
             ['deploy/as-server', str(ROOT / 'bridge/build/bank-bridge'), '--config', str(conf),
              *command], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             env={**os.environ, **changes})
+    bridge.said = lambda: OWN_LOG.read_bytes()[begun:].decode()
     try:
         yield bridge
     finally:

@@ -35,6 +35,7 @@ INSERT INTO writer VALUES
 ('bank_report.unschedule', 'SELECT bank_report.unschedule()'),
 ('bank_ledger.init', 'SELECT bank_ledger.init(''ledger'', ''elsewhere'')'),
 ('bank_ledger.publish', 'SELECT bank_ledger.publish()'),
+('bank_ledger.begin_epoch', 'SELECT bank_ledger.begin_epoch(1)'),
 ('bank_ledger.beat', 'SELECT bank_ledger.beat()'),
 ('bank_ledger.seal_next', 'SELECT bank_ledger.seal_next()');
 

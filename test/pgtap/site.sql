@@ -91,9 +91,18 @@ DELETE FROM bank_ledger.sealing;
 SELECT lives_ok('SELECT bank_ledger.beat()', 'where nothing is to be sealed, the heart beats on');
 SELECT lives_ok($$SELECT bank_ledger.init('ledger', 'test')$$, 'init as ledger');
 
+-- A restored ledger begins an epoch above all that anybody has seen.
+SELECT throws_ok('SELECT bank_ledger.begin_epoch(NULL)', '22004', NULL, 'the epoch seen must be said');
+SELECT is(bank_ledger.begin_epoch(0)::bigint, (SELECT epochs + 7 FROM before), 'an epoch follows the last one');
+SELECT is(bank_ledger.begin_epoch(1000), 1001, 'and the highest that others have seen');
+SELECT results_eq(
+    'SELECT system_identifier, timeline FROM bank_ledger.epoch ORDER BY number DESC LIMIT 1',
+    'SELECT (pg_control_system()).system_identifier, (pg_control_checkpoint()).timeline_id',
+    'it is of this system and timeline');
+
 -- A search site has no epoch and no ledger.
 SELECT lives_ok($$SELECT bank_ledger.init('search', 'test')$$, 'init as search');
-SELECT is(max(number)::bigint, (SELECT epochs + 6 FROM before), 'a search site starts no epoch')
+SELECT is(max(number), 1001, 'a search site starts no epoch')
 FROM bank_ledger.epoch;
 
 -- beat

@@ -124,6 +124,7 @@ FROM (VALUES
     ('bank_report.retry', 'IN max_rows integer DEFAULT 500 → '),
     ('bank_report.requeue', 'transfer_id uuid → boolean'),
     ('bank_ledger.init', 'role text, name text → void'),
+    ('bank_ledger.begin_epoch', 'seen integer → integer'),
     ('bank_ledger.publish', ' → void'),
     ('bank_ledger.beat', ' → void')
 ) AS f (name, signature)
@@ -198,7 +199,7 @@ SELECT set_eq(
     ARRAY['bank_ledger.customer', 'bank_ledger.account', 'bank_ledger.account_event',
           'bank_ledger.transfer', 'bank_ledger.hold', 'bank_ledger.epoch',
           'bank_ledger.operator_act', 'bank_ledger.sealing', 'bank_ledger.seal',
-          'bank_report.notification', 'bank_report.consumer_offset',
+          'bank_report.notification', 'bank_report.phantom', 'bank_report.consumer_offset',
           'bank_report.consumer_generation', 'bank_search.balance',
           'bank_search.consumer_offset', 'bank_search.consumer_generation'],
     'a dump takes these tables');

@@ -1,0 +1,158 @@
+/*
+ * Phantoms.
+ *
+ * A transfer is one where the journal has no such key; an account's version
+ * is one where the journal has no such version or another posting under it.
+ */
+#include "phantom.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "database.h"
+#include "log.h"
+
+static const char make_search[] =
+	"CREATE TEMPORARY TABLE search_state (account_id uuid, epoch integer,"
+	" version bigint, content text)";
+static const char copy_from_search[] =
+	"COPY (SELECT account_id, epoch, version, pg_catalog.to_jsonb(b)"
+	" FROM bank_search.balance AS b) TO STDOUT";
+static const char copy_into_ledger[] = "COPY pg_temp.search_state FROM STDIN";
+
+/* Each is given the epoch as its parameter. */
+static const char *const lists[] = {
+	"INSERT INTO bank_report.phantom (epoch, source, subject, content)"
+	" SELECT DISTINCT ON (k.transfer_id) $1::int4, 'kafka', k.transfer_id::text,"
+	"  k.content::jsonb"
+	" FROM pg_temp.kafka_transfer AS k LEFT JOIN bank_ledger.transfer AS t USING (transfer_id)"
+	" WHERE t.transfer_id IS NULL ON CONFLICT DO NOTHING",
+
+	"INSERT INTO bank_report.phantom (epoch, source, subject, content)"
+	" SELECT DISTINCT ON (k.account_id, k.epoch, k.version) $1::int4, 'kafka',"
+	"  k.account_id || ':' || k.epoch || ':' || k.version, k.content::jsonb"
+	" FROM pg_temp.kafka_state AS k LEFT JOIN pg_temp.journal_state AS s"
+	"  ON s.account_id = k.account_id AND s.version = k.version"
+	"  AND (k.content::jsonb ->> 'balance' IS NULL OR"
+	"   s.balance::text = k.content::jsonb ->> 'balance')"
+	"  AND to_char(s.occurred_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') ="
+	"   k.content::jsonb ->> 'occurred_at'"
+	" WHERE s.account_id IS NULL ORDER BY k.account_id, k.epoch, k.version, k.topic DESC"
+	" ON CONFLICT DO NOTHING",
+
+	"INSERT INTO bank_report.phantom (epoch, source, subject, content)"
+	" SELECT $1::int4, 'search', k.account_id || ':' || k.epoch || ':' || k.version,"
+	"  k.content::jsonb"
+	" FROM pg_temp.search_state AS k LEFT JOIN pg_temp.journal_state AS s"
+	"  ON s.account_id = k.account_id AND s.version = k.version"
+	"  AND s.balance::text = k.content::jsonb ->> 'balance'"
+	"  AND s.occurred_at = (k.content::jsonb ->> 'updated_at')::timestamptz"
+	" WHERE s.account_id IS NULL ON CONFLICT DO NOTHING",
+
+	/* BACEN is told of what the topic has, and cannot be asked. */
+	"INSERT INTO bank_report.phantom (epoch, source, subject, content)"
+	" SELECT $1::int4, 'bacen', p.subject, p.content FROM bank_report.phantom AS p"
+	" WHERE p.source = 'kafka'"
+	"  AND p.content ->> 'kind' IN ('transfer', 'hold_posted', 'reversal')"
+	" ON CONFLICT DO NOTHING",
+};
+
+static BridgeExit
+failed(PGconn *conn)
+{
+	bridge_log(BRIDGE_LOG_ERROR, "phantoms could not be listed", "error=%s",
+			   PQerrorMessage(conn));
+	return BRIDGE_EXIT_FAILED;
+}
+
+static BridgeExit
+run(PGconn *conn, const char *statement, ExecStatusType expected)
+{
+	PGresult   *result = PQexec(conn, statement);
+	bool		done = PQresultStatus(result) == expected;
+
+	PQclear(result);
+	return done ? BRIDGE_EXIT_OK : failed(conn);
+}
+
+/* Adds the rows of one list to *total. */
+static BridgeExit
+list(PGconn *conn, const char *statement, int32_t epoch, long *total)
+{
+	char		number[16];
+	const char *values[] = {number};
+	PGresult   *result;
+	bool		done;
+
+	snprintf(number, sizeof(number), "%" PRId32, epoch);
+	result = PQexecParams(conn, statement, 1, NULL, values, NULL, NULL, 0);
+	done = PQresultStatus(result) == PGRES_COMMAND_OK;
+	if (done)
+		*total += strtol(PQcmdTuples(result), NULL, 10);
+	PQclear(result);
+	return done ? BRIDGE_EXIT_OK : failed(conn);
+}
+
+/* The rows of one COPY into the other. */
+static BridgeExit
+pump(PGconn *search, PGconn *ledger)
+{
+	char	   *line;
+	int			length;
+	PGresult   *result;
+	bool		done = true;
+
+	while (done && (length = PQgetCopyData(search, &line, 0)) > 0)
+	{
+		done = PQputCopyData(ledger, line, length) == 1;
+		PQfreemem(line);
+	}
+	done = PQputCopyEnd(ledger, done && length == -1 ? NULL : "cut short") == 1 &&
+		done && length == -1;
+	while ((result = PQgetResult(ledger)) != NULL)
+	{
+		done = done && PQresultStatus(result) == PGRES_COMMAND_OK;
+		PQclear(result);
+	}
+	return done ? BRIDGE_EXIT_OK : failed(ledger);
+}
+
+static BridgeExit
+read_search(const BridgeConfig *config, PGconn *ledger)
+{
+	PGconn	   *search = bridge_database_connect(config->init_search_dsn,
+												 BRIDGE_DATABASE_SQL);
+	BridgeExit	code;
+
+	if (search == NULL)
+		return BRIDGE_EXIT_FAILED;
+	code = run(search, "SET statement_timeout = 0; SET timezone = 'UTC'",
+			   PGRES_COMMAND_OK);
+	if (code == BRIDGE_EXIT_OK)
+		code = run(search, copy_from_search, PGRES_COPY_OUT);
+	if (code == BRIDGE_EXIT_OK)
+		code = run(ledger, make_search, PGRES_COMMAND_OK);
+	if (code == BRIDGE_EXIT_OK)
+		code = run(ledger, copy_into_ledger, PGRES_COPY_IN);
+	if (code == BRIDGE_EXIT_OK)
+		code = pump(search, ledger);
+	PQfinish(search);
+	return code;
+}
+
+BridgeExit
+bridge_phantom_list(const BridgeConfig *config, PGconn *conn, int32_t epoch)
+{
+	BridgeExit	code = read_search(config, conn);
+	long		total = 0;
+
+	for (size_t i = 0; code == BRIDGE_EXIT_OK &&
+		 i < sizeof(lists) / sizeof(lists[0]); i++)
+		code = list(conn, lists[i], epoch, &total);
+	if (code == BRIDGE_EXIT_OK)
+		bridge_log(BRIDGE_LOG_INFO, "phantoms are listed",
+				   "phantoms=%ld table=bank_report.phantom epoch=%" PRId32, total,
+				   epoch);
+	return code;
+}

@@ -1,0 +1,323 @@
+/*
+ * The command rebuild.
+ *
+ * The slot goes first, so that no publisher works meanwhile and one that
+ * comes too early is refused.  Kafka is read, and the journal in a snapshot
+ * of now; then the slot is made anew, which waits for every transaction that
+ * runs, and the journal is read once more in the snapshot where the slot
+ * begins.  While the slot is waited for, the journal is read again from time
+ * to time, so that a long transaction delays nobody but itself.
+ *
+ * Promises: may be killed at any moment and run again; a publisher that is
+ * started in between is refused, since the position record is written last.
+ * Not here: passes over the journal (resend.c), what Kafka has (survey.c),
+ * what only Kafka has (phantom.c).
+ */
+#include "rebuild.h"
+
+#include <inttypes.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "catalog.h"
+#include "clock.h"
+#include "contract.h"
+#include "database.h"
+#include "log.h"
+#include "phantom.h"
+#include "position.h"
+#include "resend.h"
+#include "role.h"
+#include "survey.h"
+#include "wal.h"
+
+#define WAIT_MS 250
+#define TELL_MS 5000
+#define PASS_PERIOD_MS 10000
+#define SNAPSHOT_SIZE 64
+
+typedef struct Rebuild
+{
+	const BridgeConfig *config;
+	bool		new_epoch;
+	PGconn	   *conn;			/* the journal, and what Kafka has */
+	BridgeWal	wal;			/* makes the slot, and keeps its snapshot */
+	BridgeWalIdentity identity;
+	BridgeCatalog catalog;
+	BridgeSurvey survey;
+	BridgeProducer producer;
+	BridgeResend resend;
+	uint64_t	slot_lsn;
+	char		snapshot[SNAPSHOT_SIZE];
+} Rebuild;
+
+static BridgeExit
+run(PGconn *conn, const char *statement)
+{
+	PGresult   *result = PQexec(conn, statement);
+	ExecStatusType status = PQresultStatus(result);
+
+	PQclear(result);
+	if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK)
+		return BRIDGE_EXIT_OK;
+	bridge_log(BRIDGE_LOG_ERROR, "statement failed", "error=%s statement=%s",
+			   PQerrorMessage(conn), statement);
+	return BRIDGE_EXIT_FAILED;
+}
+
+static BridgeExit
+connect_both(Rebuild *rebuild)
+{
+	BridgeExit	code;
+
+	rebuild->conn = bridge_database_connect(rebuild->config->init_ledger_dsn,
+											BRIDGE_DATABASE_SQL);
+	if (rebuild->conn == NULL)
+		return BRIDGE_EXIT_FAILED;
+	code = bridge_catalog_read_ledger(rebuild->conn, &rebuild->catalog);
+	if (code == BRIDGE_EXIT_OK)
+		code = run(rebuild->conn, "SET statement_timeout = 0;"
+				   "SET search_path = pg_catalog");
+	if (code != BRIDGE_EXIT_OK)
+		return code;
+	return bridge_wal_connect(&rebuild->wal, rebuild->config->publish_dsn,
+							  &rebuild->identity) ? BRIDGE_EXIT_OK :
+		BRIDGE_EXIT_FAILED;
+}
+
+/* Without a new epoch, versions must mean what they meant when sent. */
+static BridgeExit
+check_position(const Rebuild *rebuild)
+{
+	BridgePosition position;
+	BridgePositionFound found = bridge_position_read(rebuild->config, &position);
+
+	if (rebuild->new_epoch)
+		return BRIDGE_EXIT_OK;
+	if (found == BRIDGE_POSITION_UNKNOWN)
+		return BRIDGE_EXIT_KAFKA;
+	if (found == BRIDGE_POSITION_NONE ||
+		(position.system_identifier == rebuild->identity.system_identifier &&
+		 position.timeline == rebuild->identity.timeline))
+		return bridge_catalog_check_system(&rebuild->catalog, &rebuild->identity);
+	bridge_log(BRIDGE_LOG_ERROR, "position record is of another system or timeline",
+			   "hint=%s", "Run bank-bridge rebuild --new-epoch.");
+	return BRIDGE_EXIT_LOST;
+}
+
+static BridgeExit
+drop_slot(Rebuild *rebuild)
+{
+	PGresult   *result =
+	bridge_database_query(rebuild->conn,
+						  "SELECT active FROM pg_replication_slots"
+						  " WHERE slot_name = '" BANK_SLOT "'", NULL, 0);
+	bool		exists = result != NULL && PQntuples(result) > 0;
+	bool		active = exists && strcmp(PQgetvalue(result, 0, 0), "t") == 0;
+
+	PQclear(result);
+	if (result == NULL)
+		return BRIDGE_EXIT_FAILED;
+	if (!exists)
+		return BRIDGE_EXIT_OK;
+	if (!active)
+		return run(rebuild->conn, "SELECT pg_drop_replication_slot('" BANK_SLOT "')");
+	bridge_log(BRIDGE_LOG_ERROR, "a publisher reads the slot", "slot=%s hint=%s",
+			   BANK_SLOT, "Stop bank-bridge first.");
+	return BRIDGE_EXIT_FENCED;
+}
+
+/* The epoch of what is sent: the ledger's last, or one nobody has seen. */
+static BridgeExit
+begin_epoch(Rebuild *rebuild)
+{
+	char		number[16];
+	const char *values[] = {number};
+	PGresult   *result;
+
+	rebuild->resend.epoch = rebuild->catalog.epoch;
+	if (!rebuild->new_epoch)
+		return BRIDGE_EXIT_OK;
+	snprintf(number, sizeof(number), "%" PRId32, rebuild->survey.epoch);
+	result = bridge_database_query(rebuild->conn,
+								   "SELECT bank_ledger.begin_epoch($1)", values, 1);
+	if (result == NULL)
+		return BRIDGE_EXIT_FAILED;
+	rebuild->resend.epoch = (int32_t) strtol(PQgetvalue(result, 0, 0), NULL, 10);
+	rebuild->resend.restate = true;
+	PQclear(result);
+	bridge_log(BRIDGE_LOG_INFO, "epoch begins", "epoch=%" PRId32,
+			   rebuild->resend.epoch);
+	return BRIDGE_EXIT_OK;
+}
+
+static BridgeExit
+read_kafka(Rebuild *rebuild)
+{
+	BridgeExit	code;
+
+	rebuild->survey.with_content = rebuild->new_epoch;
+	code = bridge_survey_run(rebuild->config, rebuild->conn, &rebuild->survey);
+	if (code == BRIDGE_EXIT_OK)
+		code = begin_epoch(rebuild);
+	if (code == BRIDGE_EXIT_OK)
+		code = bridge_resend_prepare(&rebuild->resend);
+	if (code == BRIDGE_EXIT_OK && rebuild->new_epoch)
+		code = bridge_phantom_list(rebuild->config, rebuild->conn,
+								   rebuild->resend.epoch);
+	return code;
+}
+
+/* Names what the slot waits for. */
+static void
+tell_waiting(Rebuild *rebuild)
+{
+	PGresult   *result =
+	bridge_database_query(rebuild->conn,
+						  "SELECT count(*), min(pid),"
+						  " coalesce(extract(epoch FROM max(now() - xact_start)), 0)::int8"
+						  " FROM pg_stat_activity WHERE backend_xid IS NOT NULL"
+						  " AND pid <> pg_backend_pid()", NULL, 0);
+
+	if (result != NULL)
+		bridge_log(BRIDGE_LOG_INFO, "the slot waits for transactions that run",
+				   "transactions=%s pid=%s oldest_s=%s", PQgetvalue(result, 0, 0),
+				   PQgetvalue(result, 0, 1), PQgetvalue(result, 0, 2));
+	PQclear(result);
+}
+
+/* One turn of waiting for the slot; *asked: when to read and tell again. */
+static BridgeExit
+wait_for_slot(Rebuild *rebuild, int64_t *tell_at, int64_t *pass_at)
+{
+	struct pollfd fds[] = {
+		{.fd = PQsocket(rebuild->wal.conn), .events = POLLIN},
+		{.fd = bridge_stop_fd(), .events = POLLIN}
+	};
+	int64_t		began = bridge_clock_ms();
+	BridgeExit	code;
+
+	poll(fds, 2, WAIT_MS);
+	if (bridge_stop_requested() || PQconsumeInput(rebuild->wal.conn) == 0)
+		return BRIDGE_EXIT_FAILED;
+	if (began >= *tell_at)
+	{
+		tell_waiting(rebuild);
+		*tell_at = began + TELL_MS;
+	}
+	if (began < *pass_at)
+		return BRIDGE_EXIT_OK;
+	code = bridge_resend_pass(&rebuild->resend, NULL, 0);
+	*pass_at = bridge_clock_ms() + PASS_PERIOD_MS +
+		2 * (bridge_clock_ms() - began);
+	return code;
+}
+
+static BridgeExit
+take_slot(Rebuild *rebuild)
+{
+	PGresult   *result = PQgetResult(rebuild->wal.conn);
+	BridgeExit	code = BRIDGE_EXIT_FAILED;
+
+	if (PQresultStatus(result) == PGRES_TUPLES_OK &&
+		bridge_database_parse_lsn(PQgetvalue(result, 0, 1), &rebuild->slot_lsn))
+	{
+		snprintf(rebuild->snapshot, sizeof(rebuild->snapshot), "%s",
+				 PQgetvalue(result, 0, 2));
+		code = BRIDGE_EXIT_OK;
+	}
+	else
+		bridge_log(BRIDGE_LOG_ERROR, "could not make the slot", "error=%s",
+				   PQresultErrorMessage(result));
+	PQclear(result);
+	while ((result = PQgetResult(rebuild->wal.conn)) != NULL)
+		PQclear(result);
+	return code;
+}
+
+static BridgeExit
+make_slot(Rebuild *rebuild)
+{
+	int64_t		tell_at = bridge_clock_ms() + TELL_MS / 5;
+	int64_t		pass_at = bridge_clock_ms() + PASS_PERIOD_MS;
+	BridgeExit	code = BRIDGE_EXIT_OK;
+
+	if (PQsendQuery(rebuild->wal.conn, "CREATE_REPLICATION_SLOT \"" BANK_SLOT
+					"\" LOGICAL pgoutput (SNAPSHOT 'export')") == 0)
+		return BRIDGE_EXIT_FAILED;
+	while (code == BRIDGE_EXIT_OK && PQisBusy(rebuild->wal.conn))
+		code = wait_for_slot(rebuild, &tell_at, &pass_at);
+	return code == BRIDGE_EXIT_OK ? take_slot(rebuild) : code;
+}
+
+static BridgeExit
+write_position(const Rebuild *rebuild)
+{
+	BridgePosition position = {
+		.lsn = rebuild->slot_lsn, .epoch = rebuild->resend.epoch,
+		.system_identifier = rebuild->identity.system_identifier,
+		.timeline = rebuild->identity.timeline
+	};
+
+	return bridge_position_write(rebuild->config, &position) ?
+		BRIDGE_EXIT_OK : BRIDGE_EXIT_KAFKA;
+}
+
+static BridgeExit
+rebuild_all(Rebuild *rebuild)
+{
+	BridgeExit	code = connect_both(rebuild);
+
+	if (code == BRIDGE_EXIT_OK)
+		code = check_position(rebuild);
+	if (code == BRIDGE_EXIT_OK)
+		code = drop_slot(rebuild);
+	if (code != BRIDGE_EXIT_OK)
+		return code;
+	snprintf(rebuild->producer.source, sizeof(rebuild->producer.source),
+			 "/bank/%s", rebuild->catalog.site);
+	rebuild->resend.conn = rebuild->conn;
+	code = read_kafka(rebuild);
+	if (code == BRIDGE_EXIT_OK)
+		code = bridge_resend_pass(&rebuild->resend, NULL, 0);
+	if (code == BRIDGE_EXIT_OK)
+		code = make_slot(rebuild);
+	if (code == BRIDGE_EXIT_OK)
+		code = bridge_resend_pass(&rebuild->resend, rebuild->snapshot,
+								  rebuild->slot_lsn);
+	return code == BRIDGE_EXIT_OK ? write_position(rebuild) : code;
+}
+
+int
+bridge_rebuild_run(const BridgeConfig *config, bool new_epoch)
+{
+	Rebuild    *rebuild = calloc(1, sizeof(*rebuild));
+	BridgeExit	code = BRIDGE_EXIT_CONFIG;
+
+	if (rebuild == NULL)
+		return BRIDGE_EXIT_FAILED;
+	rebuild->config = config;
+	rebuild->new_epoch = new_epoch;
+	rebuild->resend.producer = &rebuild->producer;
+	bridge_log_role("rebuild");
+	if (bridge_config_require(config, "init.ledger_dsn") &&
+		bridge_config_require(config, "publish.dsn") &&
+		bridge_config_require(config, "kafka.bootstrap.servers") &&
+		(!new_epoch || bridge_config_require(config, "init.search_dsn")) &&
+		bridge_stop_catch(-1, 0) &&
+		bridge_producer_create(&rebuild->producer, config))
+	{
+		code = rebuild_all(rebuild);
+		bridge_log(code == BRIDGE_EXIT_OK ? BRIDGE_LOG_INFO : BRIDGE_LOG_ERROR,
+				   code == BRIDGE_EXIT_OK ? "rebuilt" : "not rebuilt; run it again",
+				   "records=%" PRId64 " epoch=%" PRId32 " exit_code=%d",
+				   rebuild->resend.sent, rebuild->resend.epoch, (int) code);
+		bridge_producer_free(&rebuild->producer);
+		bridge_wal_close(&rebuild->wal);
+		PQfinish(rebuild->conn);
+	}
+	free(rebuild);
+	return code;
+}

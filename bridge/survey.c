@@ -1,0 +1,188 @@
+/*
+ * Topics into tables, by COPY.
+ */
+#include "survey.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "contract.h"
+#include "log.h"
+#include "tail.h"
+
+#define LINE_SIZE 256
+
+static const char tables[] =
+	"CREATE TEMPORARY TABLE kafka_transfer (transfer_id uuid, content text);"
+	"CREATE TEMPORARY TABLE kafka_state (topic text, account_id uuid,"
+	" epoch integer, version bigint, content text)";
+
+typedef struct SurveyTopic
+{
+	const char *topic;
+	const char *copy;
+	bool		of_accounts;
+} SurveyTopic;
+
+static const SurveyTopic topics[] = {
+	{BANK_TOPIC_TRANSFERS, "COPY pg_temp.kafka_transfer FROM STDIN", false},
+	{BANK_TOPIC_BALANCES, "COPY pg_temp.kafka_state FROM STDIN", true},
+	{BANK_TOPIC_ACCOUNTS, "COPY pg_temp.kafka_state FROM STDIN", true},
+};
+
+typedef struct Reading
+{
+	PGconn	   *conn;
+	BridgeSurvey *survey;
+	const SurveyTopic *topic;
+} Reading;
+
+static bool
+failed(PGconn *conn, const char *what)
+{
+	bridge_log(BRIDGE_LOG_ERROR, what, "error=%s", PQerrorMessage(conn));
+	return false;
+}
+
+static bool
+is_uuid(const char *text)
+{
+	return strlen(text) == BANK_UUID_LENGTH &&
+		strspn(text, "0123456789abcdef-") == BANK_UUID_LENGTH &&
+		text[8] == '-' && text[13] == '-' && text[18] == '-' && text[23] == '-';
+}
+
+static bool
+put(Reading *reading, const char *text, size_t length)
+{
+	return PQputCopyData(reading->conn, text, (int) length) == 1;
+}
+
+/* The value as a field of COPY, where a backslash begins an escape. */
+static bool
+put_content(Reading *reading, const rd_kafka_message_t *message)
+{
+	const char *rest = message->payload;
+	size_t		left = message->len;
+
+	if (!reading->survey->with_content)
+		return put(reading, "\\N", 2);
+	while (left > 0)
+	{
+		const char *found = memchr(rest, '\\', left);
+		size_t		plain = found == NULL ? left : (size_t) (found - rest);
+
+		if (!put(reading, rest, plain) ||
+			(found != NULL && !put(reading, "\\\\", 2)))
+			return false;
+		plain += found == NULL ? 0 : 1;
+		rest += plain;
+		left -= plain;
+	}
+	return true;
+}
+
+/* One record as a line of COPY; one that cannot be ours is let pass. */
+static bool
+take_record(const BridgeCursor *record, void *context)
+{
+	Reading    *reading = context;
+	BridgeSurvey *survey = reading->survey;
+	char		line[LINE_SIZE];
+	const char *id = reading->topic->of_accounts ? record->account_id : record->id;
+	int			length;
+
+	if (!is_uuid(id))
+		return true;
+	if (record->place.epoch > survey->epoch)
+		survey->epoch = record->place.epoch;
+	survey->records++;
+	if (reading->topic->of_accounts)
+		length = snprintf(line, sizeof(line), "%s\t%s\t%" PRId32 "\t%" PRId64 "\t",
+						  reading->topic->topic, id, record->place.epoch,
+						  record->version);
+	else
+		length = snprintf(line, sizeof(line), "%s\t", id);
+	if (put(reading, line, (size_t) length) &&
+		put_content(reading, record->message) && put(reading, "\n", 1))
+		return true;
+	return failed(reading->conn, "could not keep what kafka has");
+}
+
+static bool
+end_copy(PGconn *conn)
+{
+	PGresult   *result;
+	bool		done = PQputCopyEnd(conn, NULL) == 1;
+
+	while ((result = PQgetResult(conn)) != NULL)
+	{
+		done = done && PQresultStatus(result) == PGRES_COMMAND_OK;
+		PQclear(result);
+	}
+	return done || failed(conn, "could not keep what kafka has");
+}
+
+static BridgeExit
+read_topic(Reading *reading, BridgeTail *tail)
+{
+	PGresult   *result = PQexec(reading->conn, reading->topic->copy);
+	bool		begun = PQresultStatus(result) == PGRES_COPY_IN;
+
+	PQclear(result);
+	if (!begun)
+		return failed(reading->conn, "could not keep what kafka has"),
+			BRIDGE_EXIT_FAILED;
+	if (!bridge_tail_each(tail, reading->topic->topic, take_record, reading))
+		return BRIDGE_EXIT_KAFKA;
+	return end_copy(reading->conn) ? BRIDGE_EXIT_OK : BRIDGE_EXIT_FAILED;
+}
+
+static BridgeExit
+read_topics(Reading *reading, BridgeTail *tail)
+{
+	BridgeExit	code = BRIDGE_EXIT_OK;
+
+	for (size_t i = 0; code == BRIDGE_EXIT_OK &&
+		 i < sizeof(topics) / sizeof(topics[0]); i++)
+	{
+		reading->topic = &topics[i];
+		code = read_topic(reading, tail);
+	}
+	return code;
+}
+
+static bool
+run(PGconn *conn, const char *statement)
+{
+	PGresult   *result = PQexec(conn, statement);
+	bool		done = PQresultStatus(result) == PGRES_COMMAND_OK;
+
+	PQclear(result);
+	return done || failed(conn, "could not make temporary tables");
+}
+
+BridgeExit
+bridge_survey_run(const BridgeConfig *config, PGconn *conn,
+				  BridgeSurvey *survey)
+{
+	static const BridgePlace everything = {0, 0, 0};
+	Reading		reading = {.conn = conn, .survey = survey};
+	BridgeTail *tail;
+	BridgeExit	code = BRIDGE_EXIT_OK;
+
+	if (!run(conn, tables))
+		return BRIDGE_EXIT_FAILED;
+	if (!bridge_tail_open(config, &everything, &tail))
+		return BRIDGE_EXIT_KAFKA;
+	if (tail != NULL)
+		code = read_topics(&reading, tail);
+	bridge_tail_close(tail);
+	if (code != BRIDGE_EXIT_OK)
+		return code;
+	bridge_log(BRIDGE_LOG_INFO, "kafka is read", "records=%" PRId64
+			   " epoch=%" PRId32, survey->records, survey->epoch);
+	return run(conn, "ANALYZE pg_temp.kafka_transfer, pg_temp.kafka_state") ?
+		BRIDGE_EXIT_OK : BRIDGE_EXIT_FAILED;
+}

@@ -1,0 +1,132 @@
+"""A slot that is not as it was: named in one line with what to do, with an exit
+code of its own, and repaired by rebuild, which sends what Kafka lacks."""
+import contextlib
+
+import pytest
+
+import checker
+from faults import own_bridge, require_ended, under_load
+from stack import eventually, kill, script
+
+SLOT = "'bank_bridge'"
+
+
+@contextlib.contextmanager
+def bridge_killed(stack):
+    """No bridge in the block, and money moved at its begin; a new bridge after
+    it, and everything is as the journal says."""
+    supervisor = stack.part('bridge')
+    roles = [stack.role(name) for name in ('publish', 'project', 'report')]
+    kill(supervisor)
+    require_ended([supervisor, *roles])
+    eventually(lambda: stack.ledger.row(f'SELECT NOT active AS free FROM pg_replication_slots '
+                                        f'WHERE slot_name = {SLOT}')['free'], 'the slot is free')
+    customer, payer, payee = stack.customer('BRL', 'BRL', money=100)
+    stack.transfer(payer, payee, 40)
+    yield customer
+    stack.up()
+    stack.quiet()
+    checker.require_sound(stack)
+
+
+def drop(stack):
+    stack.ledger.rows(f'SELECT pg_drop_replication_slot({SLOT})')
+
+
+def create(stack, plugin='pgoutput'):
+    stack.ledger.rows(f"SELECT pg_create_logical_replication_slot({SLOT}, '{plugin}')")
+
+
+def recreate(stack):
+    drop(stack)
+    create(stack)
+
+
+def of_another_plugin(stack):
+    drop(stack)
+    create(stack, 'test_decoding')
+
+
+def advance(stack):
+    stack.ledger.rows(f'SELECT pg_replication_slot_advance({SLOT}, pg_current_wal_lsn())')
+
+
+def invalidate(stack):
+    """Writes more WAL than a slot may keep."""
+    stack.ledger.rows("ALTER SYSTEM SET max_slot_wal_keep_size = '1MB'")
+    stack.ledger.rows('SELECT pg_reload_conf()')
+    stack.ledger.rows('CREATE TABLE public.written (words text)')
+    for _ in range(3):
+        stack.ledger.rows("INSERT INTO public.written VALUES ('x')")
+        stack.ledger.rows('SELECT pg_switch_wal()')
+    eventually(lambda: stack.ledger.rows('CHECKPOINT') or stack.ledger.row(
+        f"SELECT 1 FROM pg_replication_slots WHERE slot_name = {SLOT} AND wal_status = 'lost'"),
+        'the slot is lost')
+    stack.ledger.rows('DROP TABLE public.written')
+    stack.ledger.rows('ALTER SYSTEM RESET max_slot_wal_keep_size')
+    stack.ledger.rows('SELECT pg_reload_conf()')
+
+
+@pytest.mark.parametrize('break_slot, code, reason', [
+    (drop, 3, 'slot bank_bridge is missing'),
+    (of_another_plugin, 3, 'slot bank_bridge is of another plugin or database'),
+    (recreate, 4, 'slot was recreated or moved by somebody else'),
+    (advance, 4, 'slot was recreated or moved by somebody else'),
+    (invalidate, 4, 'slot bank_bridge has lost its WAL')])
+def test_broken_slot_is_named_and_repaired(stack, break_slot, code, reason):
+    with bridge_killed(stack):
+        break_slot(stack)
+        with own_bridge('run', 'publish,project,report') as bridge:
+            assert bridge.wait(60) == code
+            assert reason in bridge.said() and 'bank-bridge rebuild' in bridge.said()
+        with own_bridge('rebuild') as bridge:
+            assert bridge.wait(120) == 0, bridge.said()
+            assert 'percent=100' in bridge.said()
+
+
+def test_rebuild_is_refused_while_a_publisher_works(stack):
+    with own_bridge('rebuild') as bridge:
+        assert bridge.wait(60) == 6
+        assert 'Stop bank-bridge first.' in bridge.said()
+    stack.quiet()
+
+
+def test_rebuild_killed_half_way_is_run_again(stack):
+    """A publisher that comes in between is refused."""
+    with bridge_killed(stack):
+        session = stack.session()
+        session.begin()
+        session.row('SELECT pg_current_xact_id()')      # the slot waits for this one
+        with own_bridge('rebuild') as bridge:
+            eventually(lambda: 'the slot waits' in bridge.said(), 'it waits')
+            kill(bridge.pid)
+            bridge.wait()
+        session.commit()
+        with own_bridge('publish', http_port='0') as bridge:
+            assert bridge.wait(60) in (3, 4)
+        with own_bridge('rebuild') as bridge:
+            assert bridge.wait(120) == 0, bridge.said()
+
+
+def test_rebuild_while_money_moves(stack):
+    """And while a transaction runs that began before and posts late."""
+    _, payer, payee = stack.customer('BRL', 'BRL', money=100)
+    with under_load(stack) as load:
+        supervisor = stack.part('bridge')
+        roles = [stack.role(name) for name in ('publish', 'project', 'report')]
+        kill(supervisor)
+        require_ended([supervisor, *roles])
+        eventually(lambda: stack.ledger.row(f'SELECT NOT active AS free FROM pg_replication_slots '
+                                            f'WHERE slot_name = {SLOT}')['free'], 'it is free')
+        drop(stack)
+        late = stack.session()
+        late.begin()
+        late.row('SELECT pg_current_xact_id()')
+        with own_bridge('rebuild') as bridge:
+            eventually(lambda: 'the slot waits' in bridge.said(), 'it waits')
+            meanwhile = len(load.outcomes.done) + 100
+            eventually(lambda: load.reached(meanwhile), 'postings meanwhile')
+            late.row('SELECT bank.transfer(%s, %s, 1)', payer, payee)
+            late.commit()
+            assert bridge.wait(120) == 0, bridge.said()
+        script('up')
