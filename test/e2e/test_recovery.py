@@ -1,0 +1,171 @@
+"""The ledger recovered to a moment some seconds ago: others hold what it lost.
+After rebuild --new-epoch they hold what it holds, and what is left of the
+lost time is listed."""
+import json
+import os
+import shutil
+import subprocess
+
+import pytest
+
+import checker
+from faults import own_bridge, require_ended
+from load import Load
+from stack import ROOT, RUN, eventually, kill, same_balance, script
+
+DATA, OLD, COPY = RUN / 'postgresql', RUN / 'postgresql-lost', RUN / 'postgresql-copy'
+KEPT, LOST = 300, 300       # postings before and after the moment
+
+
+@pytest.fixture(name='stack')
+def stack_of_its_own(stack):
+    """What is lost would be missed by the tests that follow."""
+    yield stack
+    script('reset')
+    stack.up()
+    stack.customers.order('PUT', '/_control/default', {'ativo': True})
+
+
+def as_server(*command):
+    done = subprocess.run(['deploy/as-server', *map(str, command)], cwd=ROOT,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120,
+                          check=False)
+    assert done.returncode == 0, f'{command}: {done.stdout.decode()}'
+
+
+def give_to_server(path):
+    if os.geteuid() == 0:
+        shutil.chown(path, 'postgres', 'postgres')
+
+
+def write(path, text):
+    path.write_text(text)
+    give_to_server(path)
+
+
+def back_up(stack):
+    """A base backup by hand, without slots, as such backups are."""
+    session = stack.session()
+    session.rows("SELECT pg_backup_start('recovery', true)")
+    COPY.mkdir(mode=0o700)
+    give_to_server(COPY)
+    as_server('cp', '-R', f'{DATA}/.', COPY)
+    label = session.row('SELECT labelfile FROM pg_backup_stop(false)')['labelfile']
+    as_server('find', COPY / 'pg_wal', COPY / 'pg_replslot', '-mindepth', '1', '-delete')
+    as_server('mkdir', COPY / 'pg_wal/archive_status')
+    as_server('rm', COPY / 'postmaster.pid')
+    write(COPY / 'backup_label', label)
+
+
+def recover(stack, moment):
+    """Brings the server back as it was at the moment, in a timeline of its own."""
+    killed = [stack.part('bridge'), stack.role('publish'), stack.role('project'),
+              stack.role('report'), stack.part('postgresql')]
+    for pid in killed:
+        kill(pid)
+    require_ended(killed)
+    DATA.rename(OLD)
+    COPY.rename(DATA)
+    write(DATA / 'recovery.signal', '')
+    write(DATA / 'postgresql.auto.conf', f"restore_command = 'cp {OLD}/pg_wal/%f %p'\n"
+          f"recovery_target_time = '{moment}'\nrecovery_target_action = promote\n"
+          'hot_standby = off\n')
+
+
+def test_recovered_to_some_seconds_ago(stack):
+    back_up(stack)
+    with Load(stack, pause_s=0.01) as load:
+        eventually(lambda: load.reached(KEPT), 'postings that are kept')
+        moment = stack.ledger.row('SELECT clock_timestamp()::text AS now')['now']
+        eventually(lambda: load.reached(KEPT + LOST), 'postings that are lost')
+    stack.published()
+    before = checker.Journal(stack.ledger)
+    recover(stack, moment)
+    refuse_to_go_on()
+    stack.up()
+    after = checker.Journal(stack.ledger)
+    lost = {row['transfer_id'] for row in before.transfers} - \
+        {row['transfer_id'] for row in after.transfers}
+    assert len(lost) >= LOST, f'{len(lost)} transfers are lost'
+    seen = checker.read_topics(stack.env['BANK_KAFKA_BROKERS'])
+    go_on(stack)
+    require_listed(stack, after, lost, seen)
+    require_restated(stack)
+
+
+def refuse_to_go_on():
+    """Neither the publisher nor a plain rebuild goes on in another timeline."""
+    done = subprocess.run(['deploy/up'], cwd=ROOT, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, timeout=300, check=False)
+    assert done.returncode != 0
+    for command in ('publish', 'rebuild'):
+        with own_bridge(command, http_port='0') as bridge:
+            assert bridge.wait(60) == 4
+            assert 'position record is of another system or timeline' in bridge.said()
+            assert 'Run bank-bridge rebuild --new-epoch.' in bridge.said()
+    with own_bridge('rebuild', '--new-epoch') as bridge:
+        assert bridge.wait(120) == 0, bridge.said()
+
+
+def go_on(stack):
+    """Money moves again, under versions that were used before."""
+    with Load(stack, pause_s=0.01) as load:
+        eventually(lambda: load.reached(KEPT), 'postings afterwards')
+    found = load.outcomes.check(checker.Journal(stack.ledger))
+    assert not found, checker.shortened(found)
+    stack.published()
+
+
+def phantoms(stack, source):
+    return {row['subject'] for row in stack.ledger.rows(
+        'SELECT subject FROM bank_report.phantom WHERE source = %s', source)}
+
+
+def require_listed(stack, after, lost, seen):
+    """The phantoms are what Kafka held of the lost time, and nothing else."""
+    versions = {(account, entry['version'], entry['balance'], checker.rfc3339(entry['dated']))
+                for account, entries in after.entries().items() for entry in entries}
+    expected = {record.id[1] for record in seen
+                if record.topic == 'bank.transfers' and record.id[1] in lost}
+    told = {record.id[1] for record in seen if record.id[1] in expected
+            and json.loads(record.value)['kind'] in checker.TOLD}
+    for record in seen:
+        if record.topic == 'bank.balances':
+            value = json.loads(record.value)
+            if (record.key, value['version'], value['balance'], value['occurred_at']) \
+                    not in versions:
+                expected.add(record.id[1])
+    assert phantoms(stack, 'kafka') == expected
+    assert phantoms(stack, 'bacen') == told
+    assert phantoms(stack, 'search') <= expected
+    posted = {row['transfer_id'] for row in checker.Journal(stack.ledger).transfers}
+    accepted = {entry['headers']['idempotency-key'] for entry in stack.bacen.log()
+                if entry['accepted']}
+    assert accepted - posted <= told
+
+
+def require_restated(stack):
+    """Kafka ends with each account's state, and all who read it have it."""
+    truth = stack.balances(stack.ledger, 'bank_ledger.account')
+    unknown = {subject.partition(':')[0] for subject in phantoms(stack, 'kafka')} - truth.keys()
+
+    def is_replicated():
+        search = stack.balances(stack.search, 'bank_search.balance')
+        cached = stack.cached()
+        assert search.keys() - truth.keys() <= unknown
+        return all(search.get(account) == row and same_balance(row, cached.get(account, {}))
+                   for account, row in truth.items())
+
+    eventually(is_replicated, 'search database and Redis equal the ledger')
+    epoch = stack.ledger.row('SELECT max(number) AS number FROM bank_ledger.epoch')['number']
+    last = {}
+    for record in sorted(checker.read_topic(stack.env['BANK_KAFKA_BROKERS'], 'bank.balances'),
+                         key=lambda record: record.place):
+        last[record.key] = json.loads(record.value)
+    for account, row in truth.items():
+        kept = last[account]
+        assert (kept['epoch'], kept['version'], kept['balance'], kept['held'], kept['status']) \
+            == (epoch, row['version'], row['balance'], row['held'], row['status'])
+    found = checker.check_journal(checker.Journal(stack.ledger))
+    assert not found, checker.shortened(found)
+    stack.verify()
