@@ -387,17 +387,6 @@ bridge_consumer_check_type(const rd_kafka_message_t *message, const char *type,
 	return wrong == NULL;
 }
 
-void
-bridge_consumer_log_problem(const rd_kafka_message_t *message,
-							const BridgeProblem *problem)
-{
-	bridge_log(BRIDGE_LOG_ERROR, "record cannot be understood; nothing after it"
-			   " is acknowledged",
-			   "topic=%s partition=%" PRId32 " offset=%" PRId64 " problem=%s",
-			   rd_kafka_topic_name(message->rkt), message->partition,
-			   message->offset, problem->text);
-}
-
 /* The offsets that moved since they were last committed. */
 static rd_kafka_topic_partition_list_t *
 list_moved(BridgeConsumer *consumer, const BridgeOffsets *offsets)

@@ -65,10 +65,6 @@ extern bool bridge_consumer_check_type(const rd_kafka_message_t *message,
 									   const char *type,
 									   BridgeProblem *problem);
 
-/* Logs the record that cannot be understood by topic, partition and offset. */
-extern void bridge_consumer_log_problem(const rd_kafka_message_t *message,
-										const BridgeProblem *problem);
-
 /* Tells the group's offsets to lag tools, at most once a second. */
 extern void bridge_consumer_commit(BridgeConsumer *consumer,
 								   const BridgeOffsets *offsets);

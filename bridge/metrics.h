@@ -56,6 +56,8 @@
 	  "Failed transactions in the search database.") \
 	X(PROJECT, PROJECT_LAG_RECORDS, "gauge", "project_lag_records", \
 	  "Records in Kafka that are not yet applied.") \
+	X(PROJECT, PROJECT_DEAD, "counter", "project_dead_total", \
+	  "Records not understood, and written to bank.dead.") \
 	X(REPORT, REPORT_RECORDS, "counter", "report_records_total", \
 	  "Transfer records read.") \
 	X(REPORT, REPORT_STORED, "counter", "report_stored_total", \
@@ -70,6 +72,8 @@
 	  "Notifications left to the retry.") \
 	X(REPORT, REPORT_DATABASE_ERRORS, "counter", "report_database_errors_total", \
 	  "Failed transactions in the report database.") \
+	X(REPORT, REPORT_DEAD, "counter", "report_dead_total", \
+	  "Records not understood, and written to bank.dead.") \
 	X(REPORT, REPORT_LAG_RECORDS, "gauge", "report_lag_records", \
 	  "Records in Kafka that are not yet stored.")
 

@@ -4,9 +4,10 @@
  *
  * Two offsets a partition are stored: below "applied" everything is in the
  * search database, below "cached" in Redis too.  While Redis is away only the
- * first moves.  Once it answers again the role opens the topic at "cached"
- * and puts the same records again, and the database is asked nothing for
- * those it has: both writes compare (epoch, version).
+ * first moves.  Once it answers again the role opens the topic where Redis
+ * itself says that it was left (cached.c), and puts the same records again;
+ * the database is asked nothing for those it has: both writes compare (epoch,
+ * version).
  *
  * Promises:  invariant 10; nothing is acknowledged that was not stored.
  * Memory:    one batch of BATCH_MAX records.
@@ -20,9 +21,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cached.h"
 #include "clock.h"
 #include "consumer.h"
 #include "contract.h"
+#include "dead.h"
 #include "log.h"
 #include "metrics.h"
 #include "readmodel.h"
@@ -49,7 +52,8 @@ typedef struct Batch
 	Item	   *newest[BATCH_MAX];	/* one an account */
 	int			newest_count;
 	BridgeOffsets reached;		/* after the batch */
-	bool		ends_badly;		/* a record after it was not understood */
+	bool		full;			/* more records may wait */
+	bool		ends_early;		/* a record after it could not be buried */
 } Batch;
 
 typedef struct Project
@@ -57,12 +61,14 @@ typedef struct Project
 	BridgeConsumerSpec spec;
 	BridgeStore store;
 	BankRedis  *redis;
+	BridgeCached note;
 	BridgeConsumer *consumer;	/* NULL: not begun */
 	BridgeOffsets applied;
 	BridgeOffsets cached;
 	bool		caching;		/* Redis has everything that was read */
 	bool		cached_moved;	/* since it was stored */
 	int64_t		flush_ms;
+	int64_t		note_ms;		/* when Redis is asked at the latest */
 	int64_t		redis_retry_ms;
 	int			redis_wait_ms;
 	int			begin_wait_ms;
@@ -121,6 +127,23 @@ redis_answers(Project *project)
 	return false;
 }
 
+/* Asks Redis how far it was filled; false where it does not answer. */
+static bool
+ask_redis(Project *project)
+{
+	BridgeOffsets cached;
+
+	if (!bridge_cached_load(&project->note, project->redis, &project->applied,
+							&cached))
+	{
+		note_redis_failure(project);
+		return false;
+	}
+	project->cached = cached;
+	project->cached_moved = true;
+	return true;
+}
+
 /* Connects, and opens the topic where the database says. */
 static int
 begin(Project *project)
@@ -135,7 +158,7 @@ begin(Project *project)
 		note_store_failure(project);
 		return BRIDGE_EXIT_OK;
 	}
-	project->caching = redis_answers(project);
+	project->caching = ask_redis(project);
 	from = project->caching ? project->cached : project->applied;
 	state = bridge_consumer_open(&project->spec, &from, &project->consumer);
 	if (state == BRIDGE_CONSUMER_FAILED)
@@ -147,11 +170,8 @@ begin(Project *project)
 		say_unhealthy("kafka or its topic bank.balances is not there");
 		return BRIDGE_EXIT_OK;
 	}
-	while (project->applied.count < from.count)
-	{
-		project->applied.next[project->applied.count++] = -1;
-		project->cached.next[project->cached.count++] = -1;
-	}
+	bridge_store_extend(&project->applied, from.count);
+	bridge_store_extend(&project->cached, from.count);
 	project->batch.reached = from;
 	project->begin_wait_ms = RETRY_MIN_MS;
 	bridge_log(BRIDGE_LOG_INFO, "reading", "topic=%s partitions=%d generation=%s"
@@ -161,22 +181,44 @@ begin(Project *project)
 }
 
 static bool
+is_lacking(const Project *project, const rd_kafka_message_t *message)
+{
+	return message->offset >= project->applied.next[message->partition];
+}
+
+/* One that is read again for Redis was buried the first time. */
+static bool
+bury(const Project *project, const rd_kafka_message_t *message,
+	 const BridgeProblem *problem)
+{
+	if (!is_lacking(project, message))
+		return true;
+	if (bridge_stop_requested() ||
+		!bridge_dead_write(project->spec.config, BRIDGE_ROLE_PROJECT, message,
+						   problem->text))
+		return false;
+	bridge_metrics_add(BRIDGE_METRIC_PROJECT_DEAD, 1);
+	return true;
+}
+
+static bool
 add_record(Project *project, const rd_kafka_message_t *message)
 {
 	Batch	   *batch = &project->batch;
 	Item	   *item = &batch->items[batch->count];
 	BridgeProblem problem;
+	bool		understood =
+	bridge_consumer_check_type(message, BANK_EVENT_BALANCE_UPDATED,
+							   &problem) &&
+	bridge_record_balance(message->payload, message->len, &item->balance,
+						  &problem);
 
-	if (!bridge_consumer_check_type(message, BANK_EVENT_BALANCE_UPDATED,
-									&problem) ||
-		!bridge_record_balance(message->payload, message->len, &item->balance,
-							   &problem))
-	{
-		bridge_consumer_log_problem(message, &problem);
+	if (!understood && !bury(project, message, &problem))
 		return false;
-	}
-	item->lacking = message->offset >= project->applied.next[message->partition];
 	batch->reached.next[message->partition] = message->offset + 1;
+	if (!understood)
+		return true;
+	item->lacking = is_lacking(project, message);
 	batch->count++;
 	return true;
 }
@@ -214,7 +256,7 @@ find_newest(Batch *batch)
 	batch->newest_count = kept;
 }
 
-/* Takes what has arrived into the batch, up to what is not understood. */
+/* Takes what has arrived into the batch, up to what cannot be buried. */
 static BridgeConsumerState
 fill_batch(Project *project)
 {
@@ -224,15 +266,16 @@ fill_batch(Project *project)
 	BridgeConsumerState state;
 
 	batch->count = 0;
-	batch->ends_badly = false;
+	batch->ends_early = false;
 	state = bridge_consumer_take(project->consumer, messages, BATCH_MAX, &count);
 	for (int i = 0; i < count; i++)
 	{
-		if (state != BRIDGE_CONSUMER_FAILED && !batch->ends_badly)
-			batch->ends_badly = !add_record(project, messages[i]);
+		if (state != BRIDGE_CONSUMER_FAILED && !batch->ends_early)
+			batch->ends_early = !add_record(project, messages[i]);
 		rd_kafka_message_destroy(messages[i]);
 	}
 	bridge_metrics_add(BRIDGE_METRIC_PROJECT_RECORDS, batch->count);
+	batch->full = count == BATCH_MAX;
 	find_newest(batch);
 	return state;
 }
@@ -272,7 +315,7 @@ apply_batch(Project *project)
 	for (int i = 0; i < batch->newest_count; i++)
 		if (batch->newest[i]->lacking)
 			balances[rows.count++] = &batch->newest[i]->balance;
-	if (rows.count == 0)
+	if (rows.count == 0 && !bridge_store_is_behind(&project->applied, &applied))
 		return BRIDGE_EXIT_OK;
 	code = after_effect(project, bridge_readmodel_store(&project->store, &rows,
 														&changed));
@@ -282,14 +325,37 @@ apply_batch(Project *project)
 	return code;
 }
 
+/* Tells Redis how far it was filled, and sees whether it still knows. */
+static void
+note_cached(Project *project, const BridgeOffsets *offsets)
+{
+	project->note_ms = bridge_clock_ms() + FLUSH_PERIOD_MS;
+	switch (bridge_cached_store(&project->note, project->redis, offsets))
+	{
+		case BRIDGE_CACHED_KEPT:
+			project->cached = *offsets;
+			project->cached_moved = true;
+			project->redis_wait_ms = RETRY_MIN_MS;
+			break;
+		case BRIDGE_CACHED_LOST:
+			bridge_log(BRIDGE_LOG_WARNING, "redis was flushed or is of another"
+					   " time; it is filled again", NULL);
+			project->caching = false;
+			leave(project);
+			break;
+		case BRIDGE_CACHED_FAILED:
+			note_redis_failure(project);
+			break;
+	}
+}
+
 static void
 cache_batch(Project *project)
 {
 	static BankRedisBalance balances[BATCH_MAX];
 	const Batch *batch = &project->batch;
+	BridgeOffsets cached = project->cached;
 
-	if (!project->caching || batch->newest_count == 0)
-		return;
 	for (int i = 0; i < batch->newest_count; i++)
 		balances[i] = batch->newest[i]->balance;
 	if (!bank_redis_put(project->redis, balances, batch->newest_count))
@@ -298,9 +364,20 @@ cache_batch(Project *project)
 		return;
 	}
 	bridge_metrics_add(BRIDGE_METRIC_PROJECT_CACHED, batch->newest_count);
-	bridge_store_advance(&project->cached, &batch->reached);
-	project->cached_moved = true;
-	project->redis_wait_ms = RETRY_MIN_MS;
+	bridge_store_advance(&cached, &batch->reached);
+	note_cached(project, &cached);
+}
+
+/* A Redis that is asked nothing is looked after all the same. */
+static void
+look_after_redis(Project *project)
+{
+	if (!project->caching)
+		return;
+	if (project->batch.newest_count > 0)
+		cache_batch(project);
+	else if (bridge_clock_ms() >= project->note_ms)
+		note_cached(project, &project->cached);
 }
 
 /* Stores the cached offsets where no batch has taken them along. */
@@ -321,8 +398,8 @@ flush_cached(Project *project)
 static void
 look_for_redis(Project *project)
 {
-	if (project->caching || bridge_clock_ms() < project->redis_retry_ms ||
-		!redis_answers(project))
+	if (project->caching || project->consumer == NULL ||
+		bridge_clock_ms() < project->redis_retry_ms || !redis_answers(project))
 		return;
 	bridge_log(BRIDGE_LOG_INFO, "redis answers again; reading what it missed",
 			   NULL);
@@ -354,7 +431,7 @@ wait_for_records(const Project *project)
 		{.fd = bridge_stop_fd(), .events = POLLIN}
 	};
 
-	if (project->batch.count < BATCH_MAX)
+	if (!project->batch.full)
 		poll(fds, 2, IDLE_WAIT_MS);
 }
 
@@ -372,9 +449,12 @@ step(Project *project)
 	code = apply_batch(project);
 	if (code != BRIDGE_EXIT_OK || project->consumer == NULL)
 		return code;
-	cache_batch(project);
-	if (project->batch.ends_badly)
-		return BRIDGE_EXIT_FAILED;
+	look_after_redis(project);
+	if (project->batch.ends_early)
+	{
+		say_unhealthy("a record is not understood, and bank.dead takes none");
+		leave(project);
+	}
 	if (project->batch.count == 0 || bridge_clock_ms() >= project->flush_ms)
 		code = flush_cached(project);
 	say_state(project, state);

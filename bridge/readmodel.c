@@ -49,8 +49,8 @@ static const char store_sql[] =
 	" AS u WHERE EXISTS (SELECT FROM mine)"
 	" ON CONFLICT (topic, partition) DO UPDATE SET"
 	" applied = greatest(o.applied, excluded.applied),"
-	" cached = greatest(o.cached, excluded.cached)"
-	" WHERE excluded.applied > o.applied OR excluded.cached > o.cached)"
+	" cached = excluded.cached"
+	" WHERE excluded.applied > o.applied OR excluded.cached <> o.cached)"
 	" SELECT (SELECT count(*) FROM mine), (SELECT count(*) FROM stored)";
 
 static BridgeArray columns[COLUMN_COUNT];

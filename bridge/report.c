@@ -21,6 +21,7 @@
 #include "clock.h"
 #include "consumer.h"
 #include "contract.h"
+#include "dead.h"
 #include "log.h"
 #include "metrics.h"
 #include "notification.h"
@@ -47,7 +48,7 @@ typedef struct Report
 	BridgeNotification batch[BATCH_MAX];
 	int			count;			/* notifications in the batch */
 	bool		full;			/* more records may wait */
-	bool		ends_badly;		/* a record after it was not understood */
+	bool		ends_early;		/* a record after it could not be buried */
 	BridgeOffsets reached;		/* after the batch */
 	BridgeResult results[BRIDGE_SENDING_MAX];
 	int			result_count;	/* not yet stored */
@@ -133,22 +134,34 @@ begin(Report *report)
 	return BRIDGE_EXIT_OK;
 }
 
+/* What is not understood is passed over once it is in bank.dead. */
+static bool
+bury(const Report *report, const rd_kafka_message_t *message,
+	 const BridgeProblem *problem)
+{
+	if (bridge_stop_requested() ||
+		!bridge_dead_write(report->spec.config, BRIDGE_ROLE_REPORT, message,
+						   problem->text))
+		return false;
+	bridge_metrics_add(BRIDGE_METRIC_REPORT_DEAD, 1);
+	return true;
+}
+
 static bool
 add_record(Report *report, const rd_kafka_message_t *message)
 {
 	BridgeNotification *item = &report->batch[report->count];
 	BridgeProblem problem;
+	bool		understood =
+	bridge_consumer_check_type(message, BANK_EVENT_TRANSFER_COMPLETED,
+							   &problem) &&
+	bridge_record_transfer(message->payload, message->len, &item->transfer,
+						   &problem);
 
-	if (!bridge_consumer_check_type(message, BANK_EVENT_TRANSFER_COMPLETED,
-									&problem) ||
-		!bridge_record_transfer(message->payload, message->len, &item->transfer,
-								&problem))
-	{
-		bridge_consumer_log_problem(message, &problem);
+	if (!understood && !bury(report, message, &problem))
 		return false;
-	}
 	report->reached.next[message->partition] = message->offset + 1;
-	if (bridge_record_is_notified(&item->transfer))
+	if (understood && bridge_record_is_notified(&item->transfer))
 		report->count++;
 	return true;
 }
@@ -172,7 +185,7 @@ batch_limit(const Report *report)
 	return places > 0 && places >= report->parallel / 4 ? places : BATCH_MAX;
 }
 
-/* Takes what has arrived into the batch, up to what is not understood. */
+/* Takes what has arrived into the batch, up to what cannot be buried. */
 static BridgeConsumerState
 fill_batch(Report *report, int *taken)
 {
@@ -182,12 +195,12 @@ fill_batch(Report *report, int *taken)
 
 	*taken = 0;
 	report->count = 0;
-	report->ends_badly = false;
+	report->ends_early = false;
 	state = bridge_consumer_take(report->consumer, messages, limit, taken);
 	for (int i = 0; i < *taken; i++)
 	{
-		if (state != BRIDGE_CONSUMER_FAILED && !report->ends_badly)
-			report->ends_badly = !add_record(report, messages[i]);
+		if (state != BRIDGE_CONSUMER_FAILED && !report->ends_early)
+			report->ends_early = !add_record(report, messages[i]);
 		rd_kafka_message_destroy(messages[i]);
 	}
 	bridge_metrics_add(BRIDGE_METRIC_REPORT_RECORDS, *taken);
@@ -318,10 +331,10 @@ step(Report *report)
 		code = store_batch(report);
 	if (code != BRIDGE_EXIT_OK)
 		return code;
-	if (report->ends_badly)
-		return BRIDGE_EXIT_FAILED;
 	say_state(report, state);
-	if (state == BRIDGE_CONSUMER_GROWN)
+	if (report->ends_early)
+		say_unhealthy("a record is not understood, and bank.dead takes none");
+	if (report->ends_early || state == BRIDGE_CONSUMER_GROWN)
 		leave(report);
 	return code;
 }

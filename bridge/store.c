@@ -255,9 +255,15 @@ bridge_store_read_offset(const PGresult *answer, int row, int column,
 		!bank_text_to_int64(PQgetvalue(answer, row, column), &next) ||
 		partition < 0 || partition >= BRIDGE_PARTITIONS_MAX)
 		return;
-	while (offsets->count <= partition)
-		offsets->next[offsets->count++] = -1;
+	bridge_store_extend(offsets, (int) partition + 1);
 	offsets->next[partition] = next;
+}
+
+void
+bridge_store_extend(BridgeOffsets *offsets, int count)
+{
+	while (offsets->count < count)
+		offsets->next[offsets->count++] = -1;
 }
 
 void
@@ -266,6 +272,15 @@ bridge_store_advance(BridgeOffsets *offsets, const BridgeOffsets *reached)
 	for (int i = 0; i < offsets->count; i++)
 		if (reached->next[i] > offsets->next[i])
 			offsets->next[i] = reached->next[i];
+}
+
+bool
+bridge_store_is_behind(const BridgeOffsets *offsets, const BridgeOffsets *reached)
+{
+	for (int i = 0; i < offsets->count; i++)
+		if (reached->next[i] > offsets->next[i])
+			return true;
+	return false;
 }
 
 void

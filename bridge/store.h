@@ -78,9 +78,16 @@ extern PGresult *bridge_store_query(BridgeStore *store,
 extern void bridge_store_read_offset(const PGresult *answer, int row,
 									 int column, BridgeOffsets *offsets);
 
+/* Adds partitions up to count, each at its beginning. */
+extern void bridge_store_extend(BridgeOffsets *offsets, int count);
+
 /* Raises each offset to what was reached; none goes back. */
 extern void bridge_store_advance(BridgeOffsets *offsets,
 								 const BridgeOffsets *reached);
+
+/* True where some offset is below what was reached. */
+extern bool bridge_store_is_behind(const BridgeOffsets *offsets,
+								   const BridgeOffsets *reached);
 
 /* Closes the connection; the generation stays. */
 extern void bridge_store_close(BridgeStore *store);

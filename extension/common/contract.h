@@ -35,6 +35,9 @@
 /* Redis: one hash per account, "bank:balance:<account_id>". */
 #define BANK_REDIS_PREFIX "bank:balance:"
 
+/* Beside them one text: how far they were filled, by whoever fills them. */
+#define BANK_REDIS_NOTE "bank:cached"
+
 /* Where notifications go: the path is part of the configured URL. */
 #define BANK_HEADER_IDEMPOTENCY_KEY "Idempotency-Key"
 #define BANK_HEADER_ATTEMPT "X-Attempt"

@@ -77,6 +77,12 @@ static const char put_script[] =
 	"end\n"
 	"return 1\n";
 
+static const char swap_script[] =
+	"local old = redis.pcall('GET', KEYS[1])\n"
+	"if ARGV[1] ~= '' and old ~= ARGV[1] then return 0 end\n"
+	"redis.call('SET', KEYS[1], ARGV[2])\n"
+	"return 1\n";
+
 BankRedis *
 bank_redis_create(const char *url, int timeout_ms, const char **problem)
 {
@@ -182,16 +188,24 @@ read_hash(const redisReply *reply, const char *account_id,
 }
 
 static redisReply *
-ask_hash(BankRedis *redis, const char *account_id)
+ask(BankRedis *redis, int argc, const char **argv)
 {
-	char		key[sizeof(BANK_REDIS_PREFIX) + BANK_UUID_LENGTH];
-	const char *argv[2 + FIELD_COUNT] = {"HMGET", key};
-	redisReply *reply = NULL;
+	if (!connect_link(redis))
+		return NULL;
+	return bank_redis_link_command(&redis->link, argc, argv);
+}
 
-	snprintf(key, sizeof(key), "%s%s", BANK_REDIS_PREFIX, account_id);
-	memcpy(argv + 2, field_names, sizeof(field_names));
-	if (connect_link(redis))
-		reply = bank_redis_link_command(&redis->link, 2 + FIELD_COUNT, argv);
+/* Asks once more where a kept connection was closed meanwhile. */
+static redisReply *
+ask_again(BankRedis *redis, int argc, const char **argv)
+{
+	bool		was_connected = redis->link.context != NULL;
+	redisReply *reply;
+
+	bank_redis_link_begin(&redis->link);
+	reply = ask(redis, argc, argv);
+	if (reply == NULL && lost_while_idle(redis, was_connected))
+		reply = ask(redis, argc, argv);
 	return reply;
 }
 
@@ -199,15 +213,15 @@ BankRedisAnswer
 bank_redis_get(BankRedis *redis, const char *account_id,
 			   BankRedisBalance *balance)
 {
-	bool		was_connected = redis->link.context != NULL;
+	char		key[sizeof(BANK_REDIS_PREFIX) + BANK_UUID_LENGTH];
+	const char *argv[2 + FIELD_COUNT] = {"HMGET", key};
 	BankRedisBalance found = {0};
 	BankRedisAnswer answer = BANK_REDIS_ABSENT;
 	redisReply *reply;
 
-	bank_redis_link_begin(&redis->link);
-	reply = ask_hash(redis, account_id);
-	if (reply == NULL && lost_while_idle(redis, was_connected))
-		reply = ask_hash(redis, account_id);
+	snprintf(key, sizeof(key), "%s%s", BANK_REDIS_PREFIX, account_id);
+	memcpy(argv + 2, field_names, sizeof(field_names));
+	reply = ask_again(redis, 2 + FIELD_COUNT, argv);
 	if (reply == NULL)
 		return redis->link.wrong_type ? BANK_REDIS_ABSENT : BANK_REDIS_FAILED;
 	if (read_hash(reply, account_id, &found))
@@ -313,6 +327,37 @@ bank_redis_put(BankRedis *redis, const BankRedisBalance *balances, int count)
 			return false;
 	}
 	return true;
+}
+
+BankRedisAnswer
+bank_redis_get_note(BankRedis *redis, char *note, size_t size)
+{
+	const char *argv[] = {"GET", BANK_REDIS_NOTE};
+	redisReply *reply = ask_again(redis, 2, argv);
+	BankRedisAnswer answer = BANK_REDIS_ABSENT;
+
+	if (reply == NULL)
+		return redis->link.wrong_type ? BANK_REDIS_ABSENT : BANK_REDIS_FAILED;
+	if (reply->type == REDIS_REPLY_STRING && bank_text_copy(note, size, reply->str))
+		answer = BANK_REDIS_FOUND;
+	freeReplyObject(reply);
+	return answer;
+}
+
+BankRedisAnswer
+bank_redis_swap_note(BankRedis *redis, const char *old, const char *note)
+{
+	const char *argv[] = {"EVAL", swap_script, "1", BANK_REDIS_NOTE,
+	old != NULL ? old : "", note};
+	redisReply *reply = ask_again(redis, 6, argv);
+	BankRedisAnswer answer = BANK_REDIS_ABSENT;
+
+	if (reply == NULL)
+		return BANK_REDIS_FAILED;
+	if (reply->type == REDIS_REPLY_INTEGER && reply->integer == 1)
+		answer = BANK_REDIS_FOUND;
+	freeReplyObject(reply);
+	return answer;
 }
 
 const char *

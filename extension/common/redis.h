@@ -70,6 +70,20 @@ extern BankRedisAnswer bank_redis_get(BankRedis *redis, const char *account_id,
 extern bool bank_redis_put(BankRedis *redis, const BankRedisBalance *balances,
 						   int count);
 
+/*
+ * Reads the note of whoever fills this Redis, a text.  Absent also where
+ * something else is in its place, or it does not fit.
+ */
+extern BankRedisAnswer bank_redis_get_note(BankRedis *redis, char *note,
+										   size_t size);
+
+/*
+ * Writes the note where the old one is still there; old NULL: in any case.
+ * Found: it is written.  Absent: another one is there, or none.
+ */
+extern BankRedisAnswer bank_redis_swap_note(BankRedis *redis, const char *old,
+											const char *note);
+
 /* Why the last call failed, one line without secrets; empty before that. */
 extern const char *bank_redis_error(const BankRedis *redis);
 

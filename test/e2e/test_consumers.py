@@ -187,16 +187,188 @@ def test_a_paused_process_is_fenced(accounts):
     wait_until(lambda: last in posts(), 'the next process does not tell it')
 
 
-def test_what_is_no_record_stops_the_role(accounts):
-    before = query('SELECT sum(next_offset) FROM bank_report.consumer_offset')
-    produce('bank.transfers', 'x', '{"transfer_id": 1}', 'bank.transfer.completed', '-p', '0')
-    wait_until(lambda: not health()['roles']['report']['healthy'], 'it goes on')
-    log = RUN / 'log' / 'bridge.log'
-    wait_until(lambda: 'field \\"transfer_id\\" is of the wrong type' in log.read_text(),
-               'the record is not named')
-    assert query('SELECT sum(next_offset) FROM bank_report.consumer_offset') == before
-    # Whoever knows better goes on behind it.
-    query("INSERT INTO bank_report.consumer_offset AS o VALUES ('bank.transfers', 0, 1) "
-          'ON CONFLICT (topic, partition) DO UPDATE SET next_offset = o.next_offset + 1')
+def metric(name):
+    text = http('GET', env()['BANK_BRIDGE_METRICS_URL']).decode()
+    return int(re.search(rf'^bank_bridge_{name} (\d+)$', text, re.M).group(1))
+
+
+def letters(key):
+    """The records of bank.dead with a key, headers as a dictionary."""
+    done = subprocess.run(
+        ['kcat', '-C', '-e', '-q', '-J', '-b', env()['BANK_KAFKA_BROKERS'], '-t', 'bank.dead'],
+        stdout=subprocess.PIPE, check=True, timeout=DEADLINE)
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    for record in found:
+        pairs = record['headers']
+        record['headers'] = dict(zip(pairs[::2], pairs[1::2]))
+    return [record for record in found if record['key'] == key]
+
+
+POISON = [
+    # value, type, further headers, reason
+    ('{"transfer_id": 1}', None, 'field "transfer_id" is of the wrong type'),
+    ('{"transfer_id": "0192', None, 'no JSON'),
+    ('[]', None, 'no JSON object'),
+    ('{}', 'bank.transfer.imagined', 'ce_type'),
+    ('x' * 300000, None, 'no JSON'),
+]
+
+
+@pytest.mark.parametrize('topic, kind, role', [
+    ('bank.transfers', 'bank.transfer.completed', 'report'),
+    ('bank.balances', 'bank.balance.updated', 'project')])
+def test_poison_goes_to_bank_dead_and_stops_nobody(accounts, topic, kind, role):
+    before, pid = metric(f'{role}_dead_total'), pid_of(role)
+    for number, (value, other, _) in enumerate(POISON):
+        produce(topic, f'{role}-{number}', value, other or kind, '-H', 'mark=kept', '-p', '0')
     last = transfer(accounts)
-    wait_until(lambda: last in posts(), 'it does not go on behind the record')
+    wait_until(lambda: last in posts() and is_caught_up(accounts), 'the roles do not go on')
+    wait_until(lambda: metric(f'{role}_dead_total') == before + len(POISON), 'not all are counted')
+    for number, (value, other, reason) in enumerate(POISON):
+        [letter] = letters(f'{role}-{number}')
+        headers = letter['headers']
+        assert value.startswith(letter['payload'])
+        assert len(letter['payload']) == len(value) or 'bank_dead_size' in headers
+        assert headers['mark'] == 'kept' and headers['ce_type'] == (other or kind)
+        assert headers['bank_dead_role'] == role and headers['bank_dead_source'] == topic
+        assert headers['bank_dead_place']
+        assert reason in headers['bank_dead_reason'] or role == 'project'
+    assert pid_of(role) == pid, 'the role was not started again'
+
+
+def test_poison_is_buried_once(accounts):
+    """Also where the role begins again, and where Redis is filled anew."""
+    produce('bank.balances', 'once', '{}', 'bank.balance.updated')
+    wait_until(lambda: letters('once'), 'not buried')
+    transfer(accounts)
+    wait_until(lambda: is_caught_up(accounts), 'project does not follow')
+    pid = pid_of('project')
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: pid_of('project') != pid and health()['healthy'], 'not started again')
+    redis_cli('FLUSHALL')
+    wait_until(lambda: is_caught_up(accounts), 'redis is not filled')
+    assert len(letters('once')) == 1
+
+
+def redis_cli(*words):
+    return subprocess.run(
+        ['redis-cli', '-u', env()['BANK_REDIS_URL'], '--no-auth-warning', *words],
+        stdout=subprocess.PIPE, timeout=DEADLINE, check=True).stdout.decode()
+
+
+def balance(account):
+    began = time.monotonic()
+    found = query(f"SELECT balance, version, source FROM bank.balance('{account}')").split('|')
+    return found, time.monotonic() - began
+
+
+def test_a_flushed_redis_is_filled_again(accounts):
+    """By itself, all of it, and nobody has to read."""
+    count = int(redis_cli('DBSIZE'))
+    redis_cli('FLUSHALL')
+    assert balance(accounts[0])[0] == ledger(accounts[0]) + ['database']
+    wait_until(lambda: int(redis_cli('DBSIZE')) == count and is_caught_up(accounts),
+               'redis is not filled')
+    assert balance(accounts[0])[0] == ledger(accounts[0]) + ['redis']
+
+
+def test_a_redis_of_an_older_time_is_brought_up(accounts):
+    """Restarted with what it had once, as by a snapshot of some minutes ago."""
+    old = {key: redis_cli('HGETALL', key).splitlines()
+           for key in redis_cli('KEYS', 'bank:balance:*').split()}
+    note = redis_cli('GET', 'bank:cached').strip()
+    for _ in range(3):
+        transfer(accounts)
+    wait_until(lambda: is_caught_up(accounts), 'project does not follow')
+    script = "redis.call('FLUSHALL')"
+    for key, words in old.items():
+        quoted = ', '.join(f"'{word}'" for word in words)
+        script += f"; redis.call('HSET', '{key}', {quoted})"
+    redis_cli('EVAL', script + f"; redis.call('SET', 'bank:cached', '{note}')", '0')
+    wait_until(lambda: is_caught_up(accounts), 'redis stays behind')
+
+
+def test_wrong_type_under_the_keys(accounts):
+    for key in (f'bank:balance:{accounts[0]}', 'bank:cached'):
+        redis_cli('EVAL', "redis.call('DEL', KEYS[1]) redis.call('RPUSH', KEYS[1], 'x')", '1', key)
+    assert balance(accounts[0])[0] == ledger(accounts[0]) + ['database']
+    wait_until(lambda: is_caught_up(accounts), 'redis is not repaired')
+    assert balance(accounts[0])[0] == ledger(accounts[0]) + ['redis']
+
+
+def test_redis_out_of_memory(accounts):
+    """What cannot be written does not stay as it was."""
+    redis_cli('CONFIG', 'SET', 'maxmemory-policy', 'noeviction')
+    redis_cli('CONFIG', 'SET', 'maxmemory', '1')
+    try:
+        transfer(accounts)
+        wait_until(lambda: all(ledger(account) == search(account) for account in accounts),
+                   'the search database waits for redis')
+        wait_until(lambda: balance(accounts[0])[0] == ledger(accounts[0]) + ['database'],
+                   'a stale balance stays')
+    finally:
+        redis_cli('CONFIG', 'SET', 'maxmemory', '0')
+    wait_until(lambda: is_caught_up(accounts), 'redis is not repaired')
+
+
+def test_a_paused_redis(accounts):
+    """Reads fall back within its timeout, nothing waits for it."""
+    paused = int((RUN / 'pid' / 'redis').read_text().split()[0])
+    os.kill(paused, signal.SIGSTOP)
+    try:
+        transfer(accounts)
+        wait_until(lambda: all(ledger(account) == search(account) for account in accounts),
+                   'the search database waits for redis')
+        found, took = balance(accounts[0])
+        assert found == ledger(accounts[0]) + ['database']
+        assert took < 5, 'half a second for redis, and the rest is the machine'
+    finally:
+        os.kill(paused, signal.SIGCONT)
+    wait_until(lambda: is_caught_up(accounts), 'redis is not repaired')
+
+
+def test_rewinding_project_changes_nothing(accounts):
+    before = [ledger(account) for account in accounts]
+    rows = query('SELECT md5(string_agg(b::text, chr(10) ORDER BY account_id)) '
+                 'FROM bank_search.balance AS b', 'bank_search')
+    query('UPDATE bank_search.consumer_offset SET applied = 0, cached = 0', 'bank_search')
+    redis_cli('DEL', 'bank:cached')
+    os.kill(pid_of('project'), signal.SIGKILL)
+    end = str(len(records('bank.balances')))
+    wait_until(lambda: query('SELECT sum(applied) FROM bank_search.consumer_offset',
+                             'bank_search') == end, 'not read to the end')
+    wait_until(lambda: is_caught_up(accounts), 'something went back')
+    assert [ledger(account) for account in accounts] == before
+    assert query('SELECT md5(string_agg(b::text, chr(10) ORDER BY account_id)) '
+                 'FROM bank_search.balance AS b', 'bank_search') == rows
+
+
+@pytest.mark.parametrize('role, database', [('project', 'bank_search'), ('report', 'bank')])
+def test_a_zombie_writes_nothing(accounts, role, database):
+    """A second process starts while the first is paused; the first goes on."""
+    table = f'bank_{"search" if role == "project" else "report"}.consumer_generation'
+    zombie = pid_of(role)
+    supervisor = int(env()['BANK_BRIDGE_PIDS'].split()[0])
+    before = int(query(f'SELECT generation FROM {table}', database))
+    os.kill(zombie, signal.SIGSTOP)
+    conf = RUN / 'bridge/bank-bridge.conf'
+    port = {'BANK_BRIDGE_HTTP_PORT': '0'}
+    second = subprocess.Popen(
+        [ROOT / 'deploy/as-server', ROOT / 'bridge/build/bank-bridge', '--config', conf, role],
+        cwd=ROOT, env={**os.environ, **port}, stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        wait_until(lambda: int(query(f'SELECT generation FROM {table}', database)) > before,
+                   'the second does not start')
+        last = transfer(accounts)
+        wait_until(lambda: last in posts() if role == 'report' else is_caught_up(accounts),
+                   'the second does not work')
+        os.kill(zombie, signal.SIGCONT)
+        wait_until(lambda: not is_alive(zombie) and not is_alive(supervisor),
+                   'the zombie goes on')
+        assert posts().count(last) <= 1 and second.poll() is None
+    finally:
+        second.terminate()
+        assert second.wait(DEADLINE) == 0
+    deploy('up')
+    wait_until(lambda: health()['healthy'] and is_caught_up(accounts), 'the stack does not follow')

@@ -138,6 +138,34 @@ test_order(BankRedis *redis)
 }
 
 static void
+test_note(BankRedis *redis)
+{
+	char		note[64] = "";
+	char		small[4];
+
+	tap_is_int(bank_redis_get_note(redis, note, sizeof(note)), BANK_REDIS_ABSENT,
+			   "no note at first");
+	tap_is_int(bank_redis_swap_note(redis, "x", "first"), BANK_REDIS_ABSENT,
+			   "none to replace");
+	tap_is_int(bank_redis_swap_note(redis, NULL, "first"), BANK_REDIS_FOUND, "a note");
+	tap_is_int(bank_redis_swap_note(redis, "firs", "second"), BANK_REDIS_ABSENT,
+			   "another one is not replaced");
+	tap_is_int(bank_redis_swap_note(redis, "first", "second"), BANK_REDIS_FOUND,
+			   "the same one is");
+	bank_redis_get_note(redis, note, sizeof(note));
+	tap_is_text(note, "second", "and is read");
+	tap_is_int(bank_redis_get_note(redis, small, sizeof(small)), BANK_REDIS_ABSENT,
+			   "one that does not fit is none");
+	tamper("DEL " BANK_REDIS_NOTE);
+	tamper("RPUSH " BANK_REDIS_NOTE " x");
+	tap_is_int(bank_redis_get_note(redis, note, sizeof(note)), BANK_REDIS_ABSENT,
+			   "a list is none");
+	tap_is_int(bank_redis_swap_note(redis, "second", "third"), BANK_REDIS_ABSENT,
+			   "and is not taken for one");
+	tap_is_int(bank_redis_swap_note(redis, NULL, "third"), BANK_REDIS_FOUND, "but replaced");
+}
+
+static void
 test_garbage(BankRedis *redis, const char *damage)
 {
 	BankRedisBalance found;
@@ -242,6 +270,7 @@ static void
 test_all(BankRedis *redis)
 {
 	test_order(redis);
+	test_note(redis);
 	test_garbage(redis, "HDEL " KEY " held");
 	test_garbage(redis, "HSET " KEY " version 9x");
 	test_garbage(redis, "HSET " KEY " epoch -1");
