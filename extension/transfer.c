@@ -5,7 +5,8 @@
  * the order of locks), key, locks, key again, state, posting.  So a replay
  * succeeds whatever became of the accounts, and of two calls with one key and
  * the same arguments the second finds the first one's row when it has the
- * lock.
+ * lock.  It need look only where the account has another version by then: the
+ * first one's row has raised it.
  *
  * Promises: invariants 1, 3, 5, 7 and 8 for what it posts; a call that raises
  * changed nothing.
@@ -51,9 +52,11 @@ post_transfer(BankLedger *ledger, BankTransfer *transfer, bool has_key)
 {
 	BankAccount from;
 	BankAccount to;
+	int64		found_version;
 
 	bank_account_find(ledger, &transfer->from_account, &from);
 	bank_account_find(ledger, &transfer->to_account, &to);
+	found_version = from.version;
 	transfer->customer_id = from.customer_id;
 	if (!has_key)
 		transfer->transfer_id = bank_uuid_generate(&from.customer_id);
@@ -61,7 +64,8 @@ post_transfer(BankLedger *ledger, BankTransfer *transfer, bool has_key)
 		return;
 	bank_posting_require_same_holder(&from, &to);
 	bank_posting_lock_pair(ledger, &from, &to);
-	if (has_key && bank_posting_find_replay(ledger, transfer))
+	if (has_key && from.version != found_version &&
+		bank_posting_find_replay(ledger, transfer))
 		return;
 	bank_ledger_begin(ledger);
 	post(ledger, transfer, &from, &to);
@@ -75,14 +79,18 @@ static bool
 begin_outside(BankLedger *ledger, BankTransfer *transfer, const pg_uuid_t *id,
 			  bool has_key, BankAccount *account)
 {
+	int64		found_version;
+
 	bank_account_find(ledger, id, account);
+	found_version = account->version;
 	transfer->customer_id = account->customer_id;
 	if (!has_key)
 		transfer->transfer_id = bank_uuid_generate(&account->customer_id);
 	else if (bank_posting_find_replay(ledger, transfer))
 		return false;
 	bank_posting_lock(ledger, account);
-	if (has_key && bank_posting_find_replay(ledger, transfer))
+	if (has_key && account->version != found_version &&
+		bank_posting_find_replay(ledger, transfer))
 		return false;
 	if (!account->is_active)
 		bank_account_raise_inactive(id);
