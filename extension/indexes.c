@@ -4,14 +4,11 @@
  *
  * What the executor wants to know of an index, its predicate made ready to
  * run above all, costs more than an insertion, and does not change from call
- * to call.  So it is prepared once a backend, and again after any of the
- * table's or the index's definition changed.
+ * to call.  So it is prepared once (table.c says for how long it holds).
  *
  * Locks: the indexes, as the executor does, until they are closed.
  *
- * Memory: what is prepared has a context of its own, which outlives the call;
- * one that is out of date goes with the transaction, in which it may be in
- * use.
+ * Memory: what is prepared is under the context that the caller gives.
  *
  * Raises: 0A000 for a deferrable constraint.
  */
@@ -20,48 +17,19 @@
 #include "access/genam.h"
 #include "catalog/index.h"
 #include "executor/executor.h"
-#include "utils/inval.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
 #include "bank.h"
 #include "indexes.h"
 
-typedef struct Prepared
+struct BankPreparedIndexes
 {
-	Oid			table;
-	bool		is_current;
-	MemoryContext context;		/* of this struct and all it points to */
 	EState	   *estate;
 	int			nindexes;
-	Oid		   *index_ids;
+	Oid		   *ids;
 	IndexInfo **infos;
-	struct Prepared *next;
-} Prepared;
-
-static Prepared *all_prepared = NULL;
-static uint64 changes = 0;		/* of any relation, seen by this backend */
-
-static bool
-concerns(const Prepared *prepared, Oid relation)
-{
-	if (!OidIsValid(relation) || relation == prepared->table)
-		return true;
-	for (int i = 0; i < prepared->nindexes; i++)
-		if (relation == prepared->index_ids[i])
-			return true;
-	return false;
-}
-
-/* Called by the server for each relation whose definition has changed. */
-static void
-forget_changed(Datum argument, Oid relation)
-{
-	changes++;
-	for (Prepared *one = all_prepared; one != NULL; one = one->next)
-		if (concerns(one, relation))
-			one->is_current = false;
-}
+};
 
 /* A deferred check would be ours to make at commit, and nobody makes it. */
 static void
@@ -77,9 +45,9 @@ require_immediate(Relation table, Relation index)
 }
 
 static IndexInfo *
-prepare_index(Relation table, Oid index_id, EState *estate)
+prepare_index(Relation table, Oid id, EState *estate)
 {
-	Relation	index = index_open(index_id, RowExclusiveLock);
+	Relation	index = index_open(id, RowExclusiveLock);
 	IndexInfo  *info;
 
 	require_immediate(table, index);
@@ -92,78 +60,49 @@ prepare_index(Relation table, Oid index_id, EState *estate)
 	return info;
 }
 
-static void
-prepare_all(Prepared *prepared, Relation table)
+static BankPreparedIndexes *
+prepare_all(Relation table)
 {
-	List	   *index_ids = RelationGetIndexList(table);
+	BankPreparedIndexes *prepared = palloc0(sizeof(BankPreparedIndexes));
+	List	   *ids = RelationGetIndexList(table);
 	ListCell   *cell;
 
-	prepared->table = RelationGetRelid(table);
 	prepared->estate = CreateExecutorState();
-	prepared->index_ids = palloc(list_length(index_ids) * sizeof(Oid));
-	prepared->infos = palloc(list_length(index_ids) * sizeof(IndexInfo *));
-	foreach(cell, index_ids)
+	prepared->ids = palloc(list_length(ids) * sizeof(Oid));
+	prepared->infos = palloc(list_length(ids) * sizeof(IndexInfo *));
+	foreach(cell, ids)
 	{
-		int			i = prepared->nindexes;
-
-		prepared->index_ids[i] = lfirst_oid(cell);
-		prepared->infos[i] = prepare_index(table, lfirst_oid(cell), prepared->estate);
+		prepared->ids[prepared->nindexes] = lfirst_oid(cell);
+		prepared->infos[prepared->nindexes] =
+			prepare_index(table, lfirst_oid(cell), prepared->estate);
 		prepared->nindexes++;
 	}
+	return prepared;
 }
 
-/* One that is out of date may still serve a call of this transaction. */
-static void
-remove_from_all(Prepared *prepared)
-{
-	Prepared  **place = &all_prepared;
-
-	while (*place != prepared)
-		place = &(*place)->next;
-	*place = prepared->next;
-	MemoryContextSetParent(prepared->context, TopTransactionContext);
-}
-
-/*
- * A change that arrives while its parts are looked up leaves it out of date
- * from the start: good for this call, as it is for the executor.
- */
-static Prepared *
-prepare(Relation table)
+/* Under the transaction until it is whole, so that an error leaves nothing. */
+BankPreparedIndexes *
+bank_indexes_prepare(Relation table, MemoryContext parent)
 {
 	MemoryContext context = AllocSetContextCreate(TopTransactionContext,
 												  "indexes of a table of bank",
 												  ALLOCSET_SMALL_SIZES);
 	MemoryContext caller = MemoryContextSwitchTo(context);
-	Prepared   *prepared = palloc0(sizeof(Prepared));
-	uint64		before = changes;
+	BankPreparedIndexes *prepared = prepare_all(table);
 
-	prepared->context = context;
-	prepare_all(prepared, table);
-	prepared->is_current = changes == before;
-	prepared->next = all_prepared;
-	all_prepared = prepared;
-	MemoryContextSetParent(context, CacheMemoryContext);
 	MemoryContextSwitchTo(caller);
+	MemoryContextSetParent(context, parent);
 	return prepared;
 }
 
-static Prepared *
-find_prepared(Relation table)
+/* Whether an index is among those prepared, if any are. */
+bool
+bank_indexes_have(const BankPreparedIndexes *prepared, Oid index)
 {
-	static bool is_listening = false;
-	Prepared   *found = all_prepared;
-
-	if (!is_listening)
-		CacheRegisterRelcacheCallback(forget_changed, (Datum) 0);
-	is_listening = true;
-	while (found != NULL && found->table != RelationGetRelid(table))
-		found = found->next;
-	if (found != NULL && found->is_current)
-		return found;
-	if (found != NULL)
-		remove_from_all(found);
-	return prepare(table);
+	for (int i = 0; prepared != NULL && i < prepared->nindexes; i++)
+		if (index == prepared->ids[i])
+			return true;
+	return false;
 }
 
 /* What an access method keeps in it is this call's alone. */
@@ -179,22 +118,22 @@ copy_info(const IndexInfo * prepared)
 }
 
 /*
- * Opens the indexes of a table that is open for writing.  There is no range
- * table to name the relation in, hence number 0.
+ * Opens the indexes of a table that is open for writing.  The executor looks
+ * at little more of the table than them: there is no range table to name it
+ * in, and triggers are not fired.
  */
 void
-bank_indexes_open(BankIndexes *indexes, Relation table)
+bank_indexes_open(BankIndexes *indexes, Relation table,
+				  const BankPreparedIndexes *prepared)
 {
-	Prepared   *prepared = find_prepared(table);
 	ResultRelInfo *result = makeNode(ResultRelInfo);
 
-	InitResultRelInfo(result, table, 0, NULL, 0);
+	result->ri_RelationDesc = table;
 	result->ri_IndexRelationDescs = palloc(prepared->nindexes * sizeof(Relation));
 	result->ri_IndexRelationInfo = palloc(prepared->nindexes * sizeof(IndexInfo *));
 	for (int i = 0; i < prepared->nindexes; i++)
 	{
-		result->ri_IndexRelationDescs[i] =
-			index_open(prepared->index_ids[i], RowExclusiveLock);
+		result->ri_IndexRelationDescs[i] = index_open(prepared->ids[i], RowExclusiveLock);
 		result->ri_IndexRelationInfo[i] = copy_info(prepared->infos[i]);
 	}
 	result->ri_NumIndices = prepared->nindexes;

@@ -1,5 +1,5 @@
 /*
- * The indexes of a table, open for writing.
+ * The indexes of a table, made ready and open for writing.
  */
 #ifndef BANK_INDEXES_H
 #define BANK_INDEXES_H
@@ -8,13 +8,19 @@
 
 #include "compat.h"
 
+typedef struct BankPreparedIndexes BankPreparedIndexes;
+
 typedef struct BankIndexes
 {
 	ResultRelInfo *result;
 	EState	   *estate;			/* kept from call to call, as is what it holds */
 } BankIndexes;
 
-extern void bank_indexes_open(BankIndexes *indexes, Relation table);
+extern BankPreparedIndexes *bank_indexes_prepare(Relation table,
+												 MemoryContext parent);
+extern bool bank_indexes_have(const BankPreparedIndexes *prepared, Oid index);
+extern void bank_indexes_open(BankIndexes *indexes, Relation table,
+							  const BankPreparedIndexes *prepared);
 extern void bank_indexes_insert(BankIndexes *indexes, TupleTableSlot *slot,
 								BankUpdatedIndexes which);
 extern void bank_indexes_close(BankIndexes *indexes);

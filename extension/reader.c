@@ -143,7 +143,7 @@ bank_reader_fetch(BankJournal *journal, bool is_transfer, ItemPointer place,
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
 				 errmsg("a row of table \"%s.%s\" is gone", BANK_LEDGER_SCHEMA,
-						table->shape->table)));
+						table->known->shape->table)));
 	read_slot(table, slot, is_transfer, row);
 	ExecClearTuple(slot);
 }

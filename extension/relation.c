@@ -1,12 +1,9 @@
 /*
- * Rows of our tables through the table access method: opened by name, found
- * by key, locked, inserted, updated.
+ * Rows of our tables through the table access method: found by key, locked,
+ * inserted, updated.
  *
- * An operator may add or drop columns, and attribute numbers then differ from
- * those the script gave.  So every column is looked up by name and checked
- * for its type at each open; a table that lacks one is an error and never a
- * crash.  Columns the code does not know keep their value at an update and
- * get their default at an insert.
+ * An operator may have added columns.  Those the code does not know keep their
+ * value at an update and get their default at an insert.
  *
  * Snapshots: rows are found with the latest one, since what a lock protects is
  * the row as it is now.  A transaction with a snapshot of its own (REPEATABLE
@@ -17,9 +14,8 @@
  *
  * Memory: BankRow points into the current memory context.
  *
- * Raises: LG008 for a key taken at the same moment; 42P01, 42703, 42704,
- * 42804, 42809, 23502, 0A000 for a table of another shape; 40001; LG009 for a
- * locked table when opened without waiting.
+ * Raises: LG008 for a key taken at the same moment; 40001; 42704, 42804, 23502
+ * for a table of another shape, and what table.c does.
  */
 #include "postgres.h"
 
@@ -29,12 +25,10 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
-#include "catalog/namespace.h"
 #include "catalog/pg_am_d.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "rewrite/rewriteHandler.h"
-#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
@@ -45,207 +39,15 @@
 #include "compat.h"
 #include "relation.h"
 
-static AttrNumber
-find_attribute(TupleDesc descriptor, const char *name, int likely)
-{
-	for (int i = 0; i < descriptor->natts; i++)
-	{
-		int			at = (likely + i) % descriptor->natts;
-		Form_pg_attribute attribute = TupleDescAttr(descriptor, at);
-
-		if (!attribute->attisdropped &&
-			strcmp(NameStr(attribute->attname), name) == 0)
-			return (AttrNumber) (at + 1);
-	}
-	return InvalidAttrNumber;
-}
-
-static void
-map_columns(BankRelation *table)
-{
-	TupleDesc	descriptor = RelationGetDescr(table->relation);
-	const BankShape *shape = table->shape;
-
-	Assert(shape->ncolumns <= BANK_COLUMNS_MAX);
-	for (int i = 0; i < shape->ncolumns; i++)
-	{
-		const BankColumn *column = &shape->columns[i];
-		AttrNumber	attribute = find_attribute(descriptor, column->name, i);
-
-		if (attribute == InvalidAttrNumber)
-			ereport(ERROR,
-					(errcode(ERRCODE_UNDEFINED_COLUMN),
-					 errmsg("table \"%s.%s\" has no column \"%s\"",
-							BANK_LEDGER_SCHEMA, shape->table, column->name),
-					 errhint("Restore the column as the extension's script made it.")));
-		if (TupleDescAttr(descriptor, attribute - 1)->atttypid != column->type)
-			ereport(ERROR,
-					(errcode(ERRCODE_DATATYPE_MISMATCH),
-					 errmsg("column \"%s\" of table \"%s.%s\" is not of type %s",
-							column->name, BANK_LEDGER_SCHEMA, shape->table,
-							format_type_be(column->type)),
-					 errhint("Restore the column as the extension's script made it.")));
-		table->attributes[i] = attribute;
-	}
-}
-
-static void
-raise_busy_table(const char *table)
-{
-	ereport(ERROR,
-			(errcode(BANK_ERRCODE_TRANSACTION_IN_PROGRESS),
-			 errmsg("transaction in progress"),
-			 errdetail("Table \"%s.%s\" is locked by another transaction.",
-					   BANK_LEDGER_SCHEMA, table),
-			 errhint("Try again when it has ended.")));
-}
-
-static void
-raise_not_fillable(const BankRelation *table, Form_pg_attribute form)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_DATATYPE_MISMATCH),
-			 errmsg("column \"%s\" of table \"%s.%s\" cannot be filled",
-					NameStr(form->attname), BANK_LEDGER_SCHEMA,
-					table->shape->table),
-			 errhint("An added column must be nullable or have a default, and must not be generated.")));
-}
-
-static bool
-is_nowait(BankOpenMode mode)
-{
-	return mode == BANK_OPEN_READ_NOWAIT || mode == BANK_OPEN_WRITE_NOWAIT;
-}
-
-static bool
-is_for_write(BankOpenMode mode)
-{
-	return mode == BANK_OPEN_WRITE || mode == BANK_OPEN_WRITE_NOWAIT;
-}
-
-static Oid
-find_table(const BankShape *shape)
-{
-	Oid			namespace = get_namespace_oid(BANK_LEDGER_SCHEMA, true);
-	Oid			relid = InvalidOid;
-
-	if (OidIsValid(namespace))
-		relid = get_relname_relid(shape->table, namespace);
-	if (!OidIsValid(relid))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("table \"%s.%s\" does not exist",
-						BANK_LEDGER_SCHEMA, shape->table),
-				 errhint("Run CREATE EXTENSION bank in this database.")));
-	return relid;
-}
-
-/*
- * Locks the table of that name.  It may have been dropped and made again
- * while the lock was waited for, so the name is looked up once more.
- */
-static Oid
-lock_table(const BankShape *shape, LOCKMODE lock, bool nowait)
-{
-	for (;;)
-	{
-		Oid			relid = find_table(shape);
-
-		if (!nowait)
-			LockRelationOid(relid, lock);
-		else if (!ConditionalLockRelationOid(relid, lock))
-			raise_busy_table(shape->table);
-		if (find_table(shape) == relid)
-			return relid;
-		UnlockRelationOid(relid, lock);
-	}
-}
-
-static void
-require_plain_table(Relation relation)
-{
-	if (relation->rd_rel->relkind != RELKIND_RELATION)
-		ereport(ERROR,
-				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("\"%s.%s\" is not a plain table", BANK_LEDGER_SCHEMA,
-						RelationGetRelationName(relation)),
-				 errhint("Restore the table as the extension's script made it.")));
-}
-
-static void
-lock_indexes_nowait(Relation relation)
-{
-	List	   *indexes = RelationGetIndexList(relation);
-	ListCell   *cell;
-
-	foreach(cell, indexes)
-	{
-		if (!ConditionalLockRelationOid(lfirst_oid(cell), RowExclusiveLock))
-			raise_busy_table(RelationGetRelationName(relation));
-	}
-	list_free(indexes);
-}
-
-/* A generated column would keep a value that is no longer right. */
-static void
-require_none_generated(const BankRelation *table)
-{
-	TupleDesc	descriptor = RelationGetDescr(table->relation);
-
-	if (descriptor->constr == NULL || !descriptor->constr->has_generated_stored)
-		return;
-	for (int i = 0; i < descriptor->natts; i++)
-	{
-		if (TupleDescAttr(descriptor, i)->attgenerated)
-			raise_not_fillable(table, TupleDescAttr(descriptor, i));
-	}
-}
-
-/*
- * As the server chooses for an UPDATE: a row whose columns under a unique
- * index may change must also be kept from foreign keys.
- */
-static LockTupleMode
-row_lock_for(const BankRelation *table)
-{
-	Bitmapset  *keys = RelationGetIndexAttrBitmap(table->relation,
-												  INDEX_ATTR_BITMAP_KEY);
-	LockTupleMode mode = LockTupleNoKeyExclusive;
-
-	for (int i = 1; i < table->shape->ncolumns; i++)
-	{
-		if (bms_is_member(table->attributes[i] - FirstLowInvalidHeapAttributeNumber,
-						  keys))
-			mode = LockTupleExclusive;
-	}
-	bms_free(keys);
-	return mode;
-}
-
-static void
-prepare_writes(BankRelation *table)
-{
-	require_none_generated(table);
-	table->row_lock = row_lock_for(table);
-	bank_indexes_open(&table->indexes, table->relation);
-}
-
 /* Opens a table of the ledger; close it with bank_relation_close. */
 void
 bank_relation_open(BankRelation *table, const BankShape *shape, BankOpenMode mode)
 {
-	LOCKMODE	lock = is_for_write(mode) ? RowExclusiveLock : AccessShareLock;
-
 	memset(table, 0, sizeof(*table));
-	table->shape = shape;
 	table->mode = mode;
-	table->relation = table_open(lock_table(shape, lock, is_nowait(mode)), NoLock);
-	require_plain_table(table->relation);
-	map_columns(table);
-	if (mode == BANK_OPEN_WRITE_NOWAIT)
-		lock_indexes_nowait(table->relation);
-	if (is_for_write(mode))
-		prepare_writes(table);
+	table->relation = bank_table_open(shape, mode, &table->known);
+	if (bank_table_is_for_write(mode))
+		bank_indexes_open(&table->indexes, table->relation, table->known->indexes);
 	table->slot = table_slot_create(table->relation, NULL);
 }
 
@@ -257,12 +59,12 @@ void
 bank_relation_close(BankRelation *table)
 {
 	ExecDropSingleTupleTableSlot(table->slot);
-	if (is_for_write(table->mode))
+	if (bank_table_is_for_write(table->mode))
 		bank_indexes_close(&table->indexes);
 	if (table->defaults != NULL)
 		FreeExecutorState(table->defaults);
 	table_close(table->relation,
-				is_for_write(table->mode) ? NoLock : AccessShareLock);
+				bank_table_is_for_write(table->mode) ? NoLock : AccessShareLock);
 }
 
 static void
@@ -271,8 +73,8 @@ raise_null(const BankRelation *table, int column)
 	ereport(ERROR,
 			(errcode(ERRCODE_NOT_NULL_VIOLATION),
 			 errmsg("column \"%s\" of a row of \"%s.%s\" is null",
-					table->shape->columns[column].name, BANK_LEDGER_SCHEMA,
-					table->shape->table),
+					table->known->shape->columns[column].name, BANK_LEDGER_SCHEMA,
+					table->known->shape->table),
 			 errhint("Restore the column as the extension's script made it.")));
 }
 
@@ -283,11 +85,11 @@ bank_relation_read_slot(const BankRelation *table, TupleTableSlot *slot,
 {
 	slot_getallattrs(slot);
 	row->tuple = NULL;
-	for (int i = 0; i < table->shape->ncolumns; i++)
+	for (int i = 0; i < table->known->shape->ncolumns; i++)
 	{
-		row->values[i] = slot->tts_values[table->attributes[i] - 1];
-		row->nulls[i] = slot->tts_isnull[table->attributes[i] - 1];
-		if (row->nulls[i] && !table->shape->columns[i].nullable)
+		row->values[i] = slot->tts_values[table->known->attributes[i] - 1];
+		row->nulls[i] = slot->tts_isnull[table->known->attributes[i] - 1];
+		if (row->nulls[i] && !table->known->shape->columns[i].nullable)
 			raise_null(table, i);
 	}
 }
@@ -303,11 +105,11 @@ copy_row(const BankRelation *table, TupleTableSlot *slot, BankRow *row)
 	row->tuple = ExecCopySlotHeapTuple(slot);
 	row->tuple->t_self = slot->tts_tid;
 	heap_deform_tuple(row->tuple, descriptor, values, nulls);
-	for (int i = 0; i < table->shape->ncolumns; i++)
+	for (int i = 0; i < table->known->shape->ncolumns; i++)
 	{
-		row->values[i] = values[table->attributes[i] - 1];
-		row->nulls[i] = nulls[table->attributes[i] - 1];
-		if (row->nulls[i] && !table->shape->columns[i].nullable)
+		row->values[i] = values[table->known->attributes[i] - 1];
+		row->nulls[i] = nulls[table->known->attributes[i] - 1];
+		if (row->nulls[i] && !table->known->shape->columns[i].nullable)
 			raise_null(table, i);
 	}
 	pfree(nulls);
@@ -324,7 +126,7 @@ require_visible(const BankRelation *table, TupleTableSlot *slot)
 				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
 				 errmsg("could not serialize access due to concurrent update"),
 				 errdetail("A row of \"%s.%s\" changed after this transaction took its snapshot.",
-						   BANK_LEDGER_SCHEMA, table->shape->table),
+						   BANK_LEDGER_SCHEMA, table->known->shape->table),
 				 errhint("Repeat the transaction.")));
 }
 
@@ -350,8 +152,8 @@ comparison_of(Oid type, StrategyNumber strategy)
 static void
 init_key(const BankRelation *table, int column, Datum value, ScanKey key)
 {
-	ScanKeyInit(key, table->attributes[column], BTEqualStrategyNumber,
-				comparison_of(table->shape->columns[column].type,
+	ScanKeyInit(key, table->known->attributes[column], BTEqualStrategyNumber,
+				comparison_of(table->known->shape->columns[column].type,
 							  BTEqualStrategyNumber), value);
 }
 
@@ -368,7 +170,7 @@ primary_key_of(const BankRelation *table)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("table \"%s.%s\" has no primary key",
-						BANK_LEDGER_SCHEMA, table->shape->table),
+						BANK_LEDGER_SCHEMA, table->known->shape->table),
 				 errhint("Restore the primary key as the extension's script made it.")));
 	return index;
 }
@@ -457,7 +259,7 @@ index_named(const BankRelation *table, const char *name, int column)
 		Relation	index = index_open(lfirst_oid(cell), AccessShareLock);
 
 		if (strcmp(RelationGetRelationName(index), name) == 0 &&
-			begins_with(index, table->attributes[column]))
+			begins_with(index, table->known->attributes[column]))
 			found = lfirst_oid(cell);
 		index_close(index, AccessShareLock);
 	}
@@ -466,7 +268,7 @@ index_named(const BankRelation *table, const char *name, int column)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("table \"%s.%s\" has no index \"%s\"",
-						BANK_LEDGER_SCHEMA, table->shape->table, name),
+						BANK_LEDGER_SCHEMA, table->known->shape->table, name),
 				 errhint("Restore the index as the extension's script made it.")));
 	return found;
 }
@@ -533,8 +335,8 @@ bank_relation_scan(BankRelation *table, const BankScan *scan)
 	ScanKeyData key;
 	SysScanDesc rows;
 
-	ScanKeyInit(&key, table->attributes[scan->column], strategy,
-				comparison_of(table->shape->columns[scan->column].type, strategy),
+	ScanKeyInit(&key, table->known->attributes[scan->column], strategy,
+				comparison_of(table->known->shape->columns[scan->column].type, strategy),
 				scan->value);
 	rows = systable_beginscan(table->relation, index, true, snapshot, 1, &key);
 	call_back_with_rows(table, scan, rows);
@@ -555,7 +357,7 @@ bank_relation_lock(BankRelation *table, BankRow *row, LockWaitPolicy policy)
 	TM_Result	result;
 
 	result = table_tuple_lock(table->relation, &tid, snapshot, table->slot,
-							  GetCurrentCommandId(false), table->row_lock,
+							  GetCurrentCommandId(false), table->known->row_lock,
 							  policy, TUPLE_LOCK_FLAG_FIND_LAST_VERSION, &failure);
 	UnregisterSnapshot(snapshot);
 	if (result == TM_WouldBlock)
@@ -564,7 +366,7 @@ bank_relation_lock(BankRelation *table, BankRow *row, LockWaitPolicy policy)
 		return BANK_LOCK_GONE;
 	if (result != TM_Ok)
 		elog(ERROR, "could not lock a row of \"%s\": result %d",
-			 table->shape->table, (int) result);
+			 table->known->shape->table, (int) result);
 	require_visible(table, table->slot);
 	copy_row(table, table->slot, row);
 	ExecClearTuple(table->slot);
@@ -574,8 +376,8 @@ bank_relation_lock(BankRelation *table, BankRow *row, LockWaitPolicy policy)
 static bool
 is_known(const BankRelation *table, AttrNumber attribute)
 {
-	for (int i = 0; i < table->shape->ncolumns; i++)
-		if (table->attributes[i] == attribute)
+	for (int i = 0; i < table->known->shape->ncolumns; i++)
+		if (table->known->attributes[i] == attribute)
 			return true;
 	return false;
 }
@@ -600,7 +402,7 @@ default_value(BankRelation *table, AttrNumber attribute, bool *isnull)
 										  GetPerTupleExprContext(table->defaults),
 										  isnull);
 	if (form->attnotnull && *isnull)
-		raise_not_fillable(table, form);
+		bank_table_raise_not_fillable(table->known->shape, NameStr(form->attname));
 	return value;
 }
 
@@ -612,12 +414,12 @@ store_values(BankRelation *table, TupleTableSlot *slot, const Datum *values,
 
 	ExecClearTuple(slot);
 	memset(slot->tts_isnull, true, descriptor->natts * sizeof(bool));
-	for (int i = 0; i < table->shape->ncolumns; i++)
+	for (int i = 0; i < table->known->shape->ncolumns; i++)
 	{
-		slot->tts_values[table->attributes[i] - 1] = values[i];
-		slot->tts_isnull[table->attributes[i] - 1] = nulls[i];
+		slot->tts_values[table->known->attributes[i] - 1] = values[i];
+		slot->tts_isnull[table->known->attributes[i] - 1] = nulls[i];
 	}
-	if (descriptor->natts > table->shape->ncolumns)
+	if (descriptor->natts > table->known->shape->ncolumns)
 		for (AttrNumber a = 1; a <= descriptor->natts; a++)
 			if (!TupleDescAttr(descriptor, a - 1)->attisdropped &&
 				!is_known(table, a))
@@ -732,11 +534,11 @@ bank_relation_update(BankRelation *table, BankRow *row)
 	BankUpdatedIndexes updated;
 	HeapTuple	tuple;
 
-	for (int i = 0; i < table->shape->ncolumns; i++)
+	for (int i = 0; i < table->known->shape->ncolumns; i++)
 	{
-		values[table->attributes[i] - 1] = row->values[i];
-		nulls[table->attributes[i] - 1] = row->nulls[i];
-		replace[table->attributes[i] - 1] = true;
+		values[table->known->attributes[i] - 1] = row->values[i];
+		nulls[table->known->attributes[i] - 1] = row->nulls[i];
+		replace[table->known->attributes[i] - 1] = true;
 	}
 	tuple = heap_modify_tuple(row->tuple, descriptor, values, nulls, replace);
 	ExecForceStoreHeapTuple(tuple, table->slot, false);

@@ -6,48 +6,18 @@
 
 #include "access/htup.h"
 #include "access/stratnum.h"
-#include "catalog/pg_type_d.h"
 #include "nodes/execnodes.h"
 #include "nodes/lockoptions.h"
-#include "utils/relcache.h"
 
 #include "indexes.h"
-
-/* No table of ours has more columns that the code knows. */
-#define BANK_COLUMNS_MAX 24
-
-/* A column the code knows: its name, and what the code assumes of it. */
-typedef struct BankColumn
-{
-	const char *name;
-	Oid			type;
-	bool		nullable;
-} BankColumn;
-
-/* A table of schema bank_ledger; the first columns are its primary key. */
-typedef struct BankShape
-{
-	const char *table;
-	const BankColumn *columns;
-	int			ncolumns;
-} BankShape;
-
-typedef enum BankOpenMode
-{
-	BANK_OPEN_READ,
-	BANK_OPEN_READ_NOWAIT,		/* NOWAIT: LG009 where the table is locked, */
-	BANK_OPEN_WRITE,
-	BANK_OPEN_WRITE_NOWAIT		/* or an index that is to be written */
-} BankOpenMode;
+#include "table.h"
 
 typedef struct BankRelation
 {
-	const BankShape *shape;
+	const BankTable *known;		/* where its columns and indexes are */
 	BankOpenMode mode;
 	Relation	relation;
-	AttrNumber	attributes[BANK_COLUMNS_MAX];	/* of each known column */
-	BankIndexes indexes;		/* unset when opened to read, as row_lock */
-	LockTupleMode row_lock;		/* what an update of a row needs */
+	BankIndexes indexes;		/* unset when opened to read */
 	EState	   *defaults;		/* of columns that the code does not know */
 	TupleTableSlot *slot;		/* for rows locked, inserted and updated */
 } BankRelation;
