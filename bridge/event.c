@@ -32,7 +32,8 @@ typedef struct AccountState
 } AccountState;
 
 const char *const bridge_event_topics[BRIDGE_EVENT_TOPICS] = {
-	BANK_TOPIC_ACCOUNTS, BANK_TOPIC_BALANCES, BANK_TOPIC_TRANSFERS
+	BANK_TOPIC_ACCOUNTS, BANK_TOPIC_BALANCES, BANK_TOPIC_TRANSFERS,
+	BANK_TOPIC_SEALS
 };
 
 static const BridgeUuid no_uuid;
@@ -396,6 +397,62 @@ make_transfer_events(const BridgeTransferRow *row, int32_t epoch,
 		make_balance(&payer, events) && make_balance(&payee, events);
 }
 
+static void
+put_bytes(Writer *writer, BridgeValue bytes)
+{
+	static const char digits[] = "0123456789abcdef";
+
+	PUT(writer, "\"");
+	for (size_t i = 0; i < bytes.length; i++)
+	{
+		unsigned char byte = (unsigned char) bytes.data[i];
+
+		put(writer, &digits[byte >> 4], 1);
+		put(writer, &digits[byte & 15], 1);
+	}
+	PUT(writer, "\"");
+}
+
+/* "seal:<epoch>:<number>" */
+static bool
+make_seal_id(BridgeEvent *event, const BridgeSealRow *row, int32_t epoch)
+{
+	Writer		writer = {.text = event->id, .size = sizeof(event->id)};
+
+	PUT(&writer, "seal:");
+	put_integer(&writer, epoch);
+	PUT(&writer, ":");
+	put_integer(&writer, row->number);
+	event->id_length = writer.length;
+	return !writer.overrun;
+}
+
+static bool
+make_seal(const BridgeSealRow *row, int32_t epoch, BridgeEvents *events)
+{
+	BridgeEvent *event = add_event(events, BANK_TOPIC_SEALS,
+								   BANK_EVENT_LEDGER_SEALED);
+	Writer		writer = {.text = event->value, .size = sizeof(event->value)};
+
+	PUT(&writer, "{\"number\":");
+	put_integer(&writer, row->number);
+	PUT(&writer, ",\"entries\":");
+	put_integer(&writer, row->entries);
+	PUT(&writer, ",\"root\":");
+	put_bytes(&writer, row->root);
+	PUT(&writer, ",\"previous\":");
+	put_bytes(&writer, row->previous);
+	PUT(&writer, ",\"epoch\":");
+	put_integer(&writer, epoch);
+	PUT(&writer, ",\"sealed_at\":");
+	put_time(&writer, &row->sealed_at);
+	PUT(&writer, "}");
+	event->value_length = writer.length;
+	event->key = events->site;
+	event->time = row->sealed_at.text;
+	return make_seal_id(event, row, epoch) && !writer.overrun;
+}
+
 bool
 bridge_event_make(const BridgeJournalRow *row, int32_t epoch,
 				  BridgeEvents *events)
@@ -408,6 +465,8 @@ bridge_event_make(const BridgeJournalRow *row, int32_t epoch,
 				bridge_event_make_state(&row->account_event, epoch, events);
 		case BRIDGE_JOURNAL_TRANSFER:
 			return make_transfer_events(&row->transfer, epoch, events);
+		case BRIDGE_JOURNAL_SEAL:
+			return make_seal(&row->seal, epoch, events);
 		case BRIDGE_JOURNAL_HEARTBEAT:
 		case BRIDGE_JOURNAL_EPOCH:
 			return true;

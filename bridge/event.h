@@ -24,14 +24,14 @@
 #define BRIDGE_EVENT_ID_SIZE 96
 
 /* The topics events go to. */
-#define BRIDGE_EVENT_TOPICS 3
+#define BRIDGE_EVENT_TOPICS 4
 extern const char *const bridge_event_topics[BRIDGE_EVENT_TOPICS];
 
 typedef struct BridgeEvent
 {
 	const char *topic;
 	const char *type;
-	const char *key;			/* a uuid */
+	const char *key;			/* a uuid, or the site's name */
 	const char *time;
 	int64_t		version;		/* of the account that is the key; 0: none */
 	size_t		id_length;
@@ -42,14 +42,15 @@ typedef struct BridgeEvent
 
 typedef struct BridgeEvents
 {
+	const char *site;			/* set by the caller: key of a seal */
 	int			count;
 	BridgeEvent events[BRIDGE_EVENT_MAX];
 } BridgeEvents;
 
 /*
  * Makes the events of a row in the order of bank_index; a row of heartbeat or
- * epoch has none.  Keys and times point into the row.  False where a text of
- * the row is none the contract knows.
+ * epoch has none.  Keys and times point into the row, or to the site.  False
+ * where a text of the row is none the contract knows.
  */
 extern bool bridge_event_make(const BridgeJournalRow *row, int32_t epoch,
 							  BridgeEvents *events);

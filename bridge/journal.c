@@ -10,6 +10,7 @@
 #include "bytes.h"
 
 /* Object ids of built-in types, fixed for ever. */
+#define TYPE_BYTEA 17
 #define TYPE_INT8 20
 #define TYPE_INT4 23
 #define TYPE_TEXT 25
@@ -71,6 +72,16 @@ static const BridgeJournalColumn epoch_columns[] = {
 	{"number", TYPE_INT4, false, offsetof(BridgeJournalRow, epoch.number)},
 };
 
+#define SEAL(member) offsetof(BridgeJournalRow, seal.member)
+
+static const BridgeJournalColumn seal_columns[] = {
+	{"number", TYPE_INT4, false, SEAL(number)},
+	{"entries", TYPE_INT8, false, SEAL(entries)},
+	{"root", TYPE_BYTEA, false, SEAL(root)},
+	{"previous", TYPE_BYTEA, false, SEAL(previous)},
+	{"sealed_at", TYPE_TIMESTAMPTZ, false, SEAL(sealed_at)},
+};
+
 #define COLUMNS(array) array, (int) (sizeof(array) / sizeof((array)[0]))
 
 static const TableEntry tables[BRIDGE_JOURNAL_TABLES] = {
@@ -79,6 +90,7 @@ static const TableEntry tables[BRIDGE_JOURNAL_TABLES] = {
 	[BRIDGE_JOURNAL_TRANSFER] = {BANK_TABLE_TRANSFER, COLUMNS(transfer_columns)},
 	[BRIDGE_JOURNAL_HEARTBEAT] = {BANK_TABLE_HEARTBEAT, NULL, 0},
 	[BRIDGE_JOURNAL_EPOCH] = {BANK_TABLE_EPOCH, COLUMNS(epoch_columns)},
+	[BRIDGE_JOURNAL_SEAL] = {BANK_TABLE_SEAL, COLUMNS(seal_columns)},
 };
 
 void
@@ -269,6 +281,7 @@ read_column(const BridgeJournalColumn *column, const BridgeValue *value,
 	{
 		case TYPE_UUID:
 			return read_uuid(value, target);
+		case TYPE_BYTEA:
 		case TYPE_TEXT:
 			*(BridgeValue *) target = *value;
 			return true;

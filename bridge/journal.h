@@ -26,10 +26,11 @@ typedef enum BridgeJournalTable
 	BRIDGE_JOURNAL_ACCOUNT_EVENT,
 	BRIDGE_JOURNAL_TRANSFER,
 	BRIDGE_JOURNAL_HEARTBEAT,
-	BRIDGE_JOURNAL_EPOCH
+	BRIDGE_JOURNAL_EPOCH,
+	BRIDGE_JOURNAL_SEAL
 } BridgeJournalTable;
 
-#define BRIDGE_JOURNAL_TABLES 4
+#define BRIDGE_JOURNAL_TABLES 5
 
 /* A uuid in text; empty where the column is null. */
 typedef struct BridgeUuid
@@ -81,6 +82,15 @@ typedef struct BridgeEpochRow
 	int32_t		number;
 } BridgeEpochRow;
 
+typedef struct BridgeSealRow
+{
+	int32_t		number;
+	int64_t		entries;
+	BridgeValue root;			/* bytes */
+	BridgeValue previous;		/* bytes */
+	BridgeTime	sealed_at;
+} BridgeSealRow;
+
 typedef struct BridgeJournalRow
 {
 	BridgeJournalTable table;
@@ -89,6 +99,7 @@ typedef struct BridgeJournalRow
 		BridgeAccountEvent account_event;
 		BridgeTransferRow transfer;
 		BridgeEpochRow epoch;
+		BridgeSealRow seal;
 	};
 } BridgeJournalRow;
 

@@ -13,7 +13,7 @@
 
 #define ERROR_SIZE 512
 #define WRITE_TIMEOUT_MS 10000
-#define TOPIC_COUNT 5
+#define TOPIC_COUNT 6
 
 typedef struct KafkaDefault
 {
@@ -272,12 +272,14 @@ describe_topics(const BridgeConfig *config, rd_kafka_NewTopic_t **topics)
 	topics[2] = new_topic(config, BANK_TOPIC_TRANSFERS, partitions, false);
 	topics[3] = new_topic(config, BANK_TOPIC_DEAD, partitions, false);
 	topics[4] = new_topic(config, BANK_TOPIC_BRIDGE, 1, true);
+	topics[5] = new_topic(config, BANK_TOPIC_SEALS, 1, false);
 	for (int i = 0; i < TOPIC_COUNT; i++)
 		if (topics[i] == NULL)
 			return false;
 	return set_topic(topics[2], "retention.ms",
 					 config->topics_transfers_retention_ms) &&
-		set_topic(topics[3], "retention.ms", -1);
+		set_topic(topics[3], "retention.ms", -1) &&
+		set_topic(topics[5], "retention.ms", -1);
 }
 
 /* Logs what became of each topic; one that exists is kept as it is. */

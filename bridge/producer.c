@@ -279,7 +279,7 @@ bridge_producer_send(BridgeProducer *producer, const BridgeEvent *event,
 	number = bridge_inflight_add(&producer->inflight);
 	error = rd_kafka_producev(producer->client, RD_KAFKA_V_TOPIC(event->topic),
 							  RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
-							  RD_KAFKA_V_KEY(event->key, BANK_UUID_LENGTH),
+							  RD_KAFKA_V_KEY(event->key, strlen(event->key)),
 							  RD_KAFKA_V_VALUE((void *) event->value,
 											   event->value_length),
 							  RD_KAFKA_V_HEADERS(headers),

@@ -164,6 +164,7 @@ place_stream(BridgeSession *session)
 	bridge_stream_restart(&session->stream);
 	snprintf(session->producer->source, sizeof(session->producer->source),
 			 "/bank/%s", session->catalog.site);
+	session->stream.events.site = session->catalog.site;
 	session->confirmed_lsn = session->catalog.confirmed_lsn;
 	session->idle_lsn = 0;
 	session->placed = true;

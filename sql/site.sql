@@ -88,11 +88,11 @@ BEGIN
     -- Sets what an operator may have changed, and touches nothing else.
     ALTER PUBLICATION bank SET (publish = 'insert', publish_via_partition_root = false);
     ALTER PUBLICATION bank SET TABLE bank_ledger.account_event, bank_ledger.transfer,
-        bank_ledger.heartbeat, bank_ledger.epoch;
+        bank_ledger.heartbeat, bank_ledger.epoch, bank_ledger.seal;
 END
 $$;
 COMMENT ON FUNCTION bank_ledger.publish() IS
-'Makes or resets the publication bank: inserts of the journal, heartbeat and epoch. Idempotent; run by bank-bridge init, and again after a restore.';
+'Makes or resets the publication bank: inserts of the journal, heartbeat, epoch and seals. Idempotent; run by bank-bridge init, and again after a restore.';
 
 CREATE FUNCTION bank_ledger.beat() RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

@@ -16,11 +16,13 @@
 #define BANK_TABLE_TRANSFER "transfer"
 #define BANK_TABLE_HEARTBEAT "heartbeat"
 #define BANK_TABLE_EPOCH "epoch"
+#define BANK_TABLE_SEAL "seal"
 
 /* Where events go. */
 #define BANK_TOPIC_ACCOUNTS "bank.accounts"
 #define BANK_TOPIC_BALANCES "bank.balances"
 #define BANK_TOPIC_TRANSFERS "bank.transfers"
+#define BANK_TOPIC_SEALS "bank.seals"
 #define BANK_TOPIC_DEAD "bank.dead"
 #define BANK_TOPIC_BRIDGE "bank.bridge"
 
@@ -28,6 +30,7 @@
 #define BANK_EVENT_ACCOUNT_INACTIVATED "bank.account.inactivated"
 #define BANK_EVENT_BALANCE_UPDATED "bank.balance.updated"
 #define BANK_EVENT_TRANSFER_COMPLETED "bank.transfer.completed"
+#define BANK_EVENT_LEDGER_SEALED "bank.ledger.sealed"
 
 /* How the ids of settlement accounts begin, in text. */
 #define BANK_SETTLEMENT_PREFIX "62616e6b-0000-8000-8000-00"

@@ -9,7 +9,7 @@ import json
 import subprocess
 
 TOLD = ('transfer', 'hold_posted', 'reversal')      # what BACEN must know
-TOPICS = ('bank.accounts', 'bank.balances', 'bank.transfers')
+TOPICS = ('bank.accounts', 'bank.balances', 'bank.transfers', 'bank.seals')
 
 
 def rfc3339(time):
@@ -39,6 +39,7 @@ class Journal:
                               'SELECT xmin::text AS xid, * FROM bank_ledger.account_event')
         self.transfers = rows_of(session,
                                  'SELECT xmin::text AS xid, * FROM bank_ledger.transfer')
+        self.seals = rows_of(session, 'SELECT xmin::text AS xid, * FROM bank_ledger.seal')
         self.epoch = session.row('SELECT max(number) AS epoch FROM bank_ledger.epoch')['epoch']
         self.site = session.row('SELECT name FROM bank_ledger.site')['name']
         session.rows('COMMIT')
@@ -219,6 +220,15 @@ def events_of_transfer(transfer, epoch, accounts):
             'occurred_at': time})
 
 
+def events_of_seal(seal, epoch, site):
+    time = rfc3339(seal['sealed_at'])
+    yield Expected('bank.seals', site, 'bank.ledger.sealed', f'seal:{epoch}:{seal["number"]}',
+                   time=time,
+                   value={'number': seal['number'], 'entries': seal['entries'],
+                          'root': seal['root'].hex(), 'previous': seal['previous'].hex(),
+                          'epoch': epoch, 'sealed_at': time})
+
+
 def rows_of_events(journal):
     """[(transaction, its events in their order)] for every row of the journal."""
     for event in journal.events:
@@ -226,6 +236,8 @@ def rows_of_events(journal):
     for transfer in journal.transfers:
         yield transfer['xid'], list(events_of_transfer(transfer, journal.epoch,
                                                        journal.accounts))
+    for seal in journal.seals:
+        yield seal['xid'], list(events_of_seal(seal, journal.epoch, journal.site))
 
 
 def same_json(text, value):
@@ -300,7 +312,7 @@ def check_positions(records):
         if (record.lsn, record.index) <= last.get(partition, (0, -1)):
             yield f'{record.id} is out of order in {partition}'
         last[partition] = (record.lsn, record.index)
-        if record.topic != 'bank.transfers':
+        if record.topic in ('bank.accounts', 'bank.balances'):
             version = json.loads(record.value)['version']
             if version <= versions.get((record.topic, record.key), 0):
                 yield f'{record.id} comes after version {versions[record.topic, record.key]}'

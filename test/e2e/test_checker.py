@@ -54,6 +54,10 @@ class Seen:
                                             f'{self.transfer["from_version"]}')
 
     @property
+    def sealed(self):
+        return next(r for r in self.records if r.topic == 'bank.seals')
+
+    @property
     def notification(self):
         return next(row for row in self.notifications
                     if row['transfer_id'] == self.transfer_id)
@@ -124,6 +128,8 @@ SPOILT = {
     '9: another one of the same id': lambda s: again(s, amount=1),
     '9: an index': lambda s: add(vars(s.balance), 'index', 1),
     '9: an order': swap_places,
+    '9: a seal missing': lambda s: s.records.remove(s.sealed),
+    '9: a seal of something else': lambda s: say(s.sealed, root='00'),
     '9: a transaction torn': lambda s: add(vars(s.balance), 'lsn', -1),
     '11: a notification': lambda s: s.notifications.remove(s.notification),
     '11: a notification of what': lambda s: s.notification.update(amount=1),
@@ -144,6 +150,8 @@ def sound_stack(whole_stack):
     moved = whole_stack.transfer(payer, payee, 50)
     whole_stack.ledger.rows('SELECT bank.inactivate_customer(%s)', whole_stack.customer()[0])
     whole_stack.notified(moved['transfer_id'], 'delivered')
+    for _ in range(4):
+        whole_stack.ledger.rows('SELECT bank_ledger.beat()')
     whole_stack.quiet()
     seen = Seen(whole_stack, moved['transfer_id'])
     assert seen.complaints() == []

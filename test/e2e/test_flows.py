@@ -150,6 +150,32 @@ def test_balance_not_older_than_asked(stack):
     assert refusal(stack.ledger, read, account, row['to_version'] + 1) == 'LG014'
 
 
+def test_a_seal_is_told_and_can_be_held_against_the_ledger(stack):
+    _, account = stack.customer('BRL', money=1)
+    period = stack.ledger.row('SELECT max(period) AS n FROM bank_ledger.transfer '
+                              'WHERE to_account = %s', account)['n']
+
+    def is_sealed():
+        stack.ledger.rows('SELECT bank_ledger.beat()')
+        return stack.ledger.row('SELECT max(number) >= %s AS yes FROM bank_ledger.seal',
+                                period)['yes']
+
+    def told():
+        return [seal for seal in map(json.loads, (
+            record.value for record in records(stack, 'bank.seals', 'local')))
+            if seal['number'] == period]
+    eventually(is_sealed, f'period {period} is sealed')
+    eventually(told, 'the seal is in Kafka')
+    seal, = told()
+    verify = ("SELECT * FROM bank.verify(seal => ROW(%s, %s, %s, decode(%s, 'hex'), "
+              "decode(%s, 'hex'), %s)::bank.seal_row)")
+    kept = [seal[name] for name in ('number', 'number', 'entries', 'root', 'previous',
+                                    'sealed_at')]
+    assert stack.ledger.rows(verify, *kept) == []
+    kept[2] += 1
+    assert len(stack.ledger.rows(verify, *kept)) == 1
+
+
 def test_everything_is_sound(stack):
     restore_redis(stack)
     stack.quiet()

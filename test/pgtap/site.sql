@@ -13,10 +13,10 @@ FROM pg_publication AS p WHERE p.pubname = 'bank';
 CREATE FUNCTION pg_temp.is_as_promised(what text) RETURNS text LANGUAGE sql AS $$
     SELECT is((SELECT content FROM publication),
               't f f f f f: bank_ledger.account_event  , bank_ledger.epoch  , '
-              'bank_ledger.heartbeat  , bank_ledger.transfer  ', what)
+              'bank_ledger.heartbeat  , bank_ledger.seal  , bank_ledger.transfer  ', what)
 $$;
 
-SELECT pg_temp.is_as_promised('the publication is of inserts of the four tables');
+SELECT pg_temp.is_as_promised('the publication is of inserts of the five tables');
 SELECT lives_ok('SELECT bank_ledger.publish()', 'publish again');
 SELECT pg_temp.is_as_promised('changes nothing');
 

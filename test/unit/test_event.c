@@ -222,6 +222,37 @@ test_longest(void)
 		   "smallest integer");
 }
 
+static void
+test_seal(void)
+{
+	BridgeJournalRow row = {
+		.table = BRIDGE_JOURNAL_SEAL, .seal =
+		{
+			.number = 7, .entries = 1000, .root =
+			{
+				"\0\1\377", 3
+			}, .previous =
+			{
+				"\253", 1
+			}, .sealed_at =
+			{
+				AT
+			}
+		}
+	};
+
+	events.site = "here";
+	tap_ok(bridge_event_make(&row, 2, &events) && events.count == 1, "a seal");
+	tap_is_text(events.events[0].topic, "bank.seals", "has a topic");
+	tap_is_text(events.events[0].type, "bank.ledger.sealed", "a type");
+	tap_is_text(events.events[0].key, "here", "the site as its key");
+	tap_is_text(events.events[0].time, AT, "the time it was made");
+	is_id(0, "seal:2:7", "an id");
+	is_value(0, "{\"number\":7,\"entries\":1000,\"root\":\"0001ff\","
+			 "\"previous\":\"ab\",\"epoch\":2,\"sealed_at\":\"" AT "\"}",
+			 "and digests in hexadecimal");
+}
+
 int
 main(void)
 {
@@ -231,5 +262,6 @@ main(void)
 	test_refusals();
 	test_reference();
 	test_longest();
+	test_seal();
 	return tap_done();
 }

@@ -94,6 +94,32 @@ test_refusals(void)
 				"the error names the column");
 }
 
+/* A seal's digests are bytes, a NUL among them. */
+static void
+test_bytes(void)
+{
+	const BridgeRelation relation = {
+		.relation_id = 8, .schema = "bank_ledger", .name = "seal",
+		.column_count = 5, .columns = {
+			{"number", 23}, {"entries", 20}, {"root", 17}, {"previous", 17},
+			{"sealed_at", 1184}
+		}
+	};
+	const BridgeTuple tuple = {
+		.relation_id = 8, .value_count = 5, .values = {
+			{"\0\0\0\7", 4}, {"\0\0\0\0\0\0\3\350", 8}, {"\0\1", 2}, {"\2", 1},
+			{"\0\0\0\0\0\0\0\0", 8}
+		}
+	};
+
+	tap_ok(bridge_journal_learn(&journal, &relation), "table of seals");
+	tap_ok(bridge_journal_read(&journal, &tuple, &row), "a seal is read");
+	tap_is_int(row.table, BRIDGE_JOURNAL_SEAL, "as a seal");
+	tap_is_int(row.seal.number, 7, "its number");
+	tap_is_int(row.seal.entries, 1000, "its entries");
+	tap_ok(row.seal.root.length == 2 && row.seal.root.data[1] == 1, "its root");
+}
+
 static void
 is_time(int64_t microseconds, const char *expected)
 {
@@ -147,6 +173,7 @@ main(void)
 {
 	test_shape();
 	test_refusals();
+	test_bytes();
 	test_time();
 	test_columns();
 	return tap_done();
