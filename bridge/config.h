@@ -37,6 +37,9 @@ typedef struct BridgeConfig
 	char	   *redis_url;
 	int64_t		redis_timeout_ms;
 	char	   *bacen_url;
+	char	   *bacen_ca;
+	char	   *bacen_certificate;
+	char	   *bacen_key;
 	int64_t		bacen_timeout_ms;
 	int64_t		bacen_parallel;
 	char	   *http_address;

@@ -26,8 +26,7 @@ typedef struct Place
 struct BridgeSending
 {
 	BankHttpPool *pool;
-	const char *url;
-	int			timeout_ms;
+	BankBacenTarget target;
 	int			size;
 	int			count;
 	Place		places[];
@@ -48,8 +47,16 @@ bridge_sending_create(const BridgeConfig *config)
 		free(sending);
 		return NULL;
 	}
-	sending->url = config->bacen_url;
-	sending->timeout_ms = (int) config->bacen_timeout_ms;
+	sending->target = (BankBacenTarget)
+	{
+		.url = config->bacen_url,
+			.timeout_ms = (int) config->bacen_timeout_ms,
+			.tls =
+		{
+			.ca = config->bacen_ca, .certificate = config->bacen_certificate,
+				.key = config->bacen_key
+		}
+	};
 	sending->size = size;
 	srand48((long) bridge_clock_ms() ^ (long) getpid() << 16);
 	return sending;
@@ -98,8 +105,7 @@ build(const BridgeSending *sending, const BridgeTransfer *transfer,
 	memcpy(notification.currency, transfer->currency,
 		   sizeof(notification.currency));
 	memcpy(notification.completed_at, transfer->completed_at, BANK_TIME_SIZE);
-	return bank_bacen_build(post, &notification, sending->url,
-							sending->timeout_ms);
+	return bank_bacen_build(post, &notification, &sending->target);
 }
 
 bool

@@ -17,12 +17,15 @@ PG_MODULE_MAGIC;
 
 char	   *bank_customer_api_url;
 int			bank_customer_api_timeout;
+BankHttpTls bank_customer_api_tls;
 char	   *bank_bacen_url;
 int			bank_bacen_timeout;
+BankHttpTls bank_bacen_tls;
 int			bank_bacen_max_attempts;
 double		bank_bacen_rate;
 int			bank_bacen_retry_time;
 char	   *bank_redis_url;
+char	   *bank_redis_password_file;
 int			bank_redis_timeout;
 char	   *bank_search_dsn;
 int			bank_search_timeout;
@@ -37,6 +40,16 @@ static void
 define_address(const char *name, const char *description, char **variable)
 {
 	DefineCustomStringVariable(name, description, NULL, variable, "",
+							   PGC_SIGHUP, GUC_SUPERUSER_ONLY,
+							   NULL, NULL, NULL);
+}
+
+/* Where keys are is nobody's to know who cannot set it. */
+static void
+define_file(const char *name, const char *description, const char **variable)
+{
+	DefineCustomStringVariable(name, description, NULL,
+							   unconstify(char **, variable), "",
 							   PGC_SIGHUP, GUC_SUPERUSER_ONLY,
 							   NULL, NULL, NULL);
 }
@@ -79,6 +92,29 @@ define_ledger_settings(void)
 							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
 }
 
+static void
+define_certificates(void)
+{
+	define_file("bank.customer_api_ca",
+				"File of the certificates that may vouch for customer-api; empty: the system's.",
+				&bank_customer_api_tls.ca);
+	define_file("bank.customer_api_certificate",
+				"File of the certificate shown to customer-api.",
+				&bank_customer_api_tls.certificate);
+	define_file("bank.customer_api_key",
+				"File of the key of bank.customer_api_certificate.",
+				&bank_customer_api_tls.key);
+	define_file("bank.bacen_ca",
+				"File of the certificates that may vouch for BACEN; empty: the system's.",
+				&bank_bacen_tls.ca);
+	define_file("bank.bacen_certificate",
+				"File of the certificate shown to BACEN.",
+				&bank_bacen_tls.certificate);
+	define_file("bank.bacen_key",
+				"File of the key of bank.bacen_certificate.",
+				&bank_bacen_tls.key);
+}
+
 void		_PG_init(void);
 
 void
@@ -112,6 +148,9 @@ _PG_init(void)
 	define_address("bank.redis_url",
 				   "URL of Redis: redis://user:password@host:port or unix:///path.",
 				   &bank_redis_url);
+	define_address("bank.redis_password_file",
+				   "File whose first line is the password of Redis, where the URL has none.",
+				   &bank_redis_password_file);
 	define_timeout("bank.redis_timeout",
 				   "Longest time one command to Redis may take.",
 				   &bank_redis_timeout, 500);
@@ -121,6 +160,7 @@ _PG_init(void)
 	define_timeout("bank.search_timeout",
 				   "Longest time one query to the search database may take.",
 				   &bank_search_timeout, 2000);
+	define_certificates();
 	define_ledger_settings();
 	DefineCustomStringVariable("bank.authenticator",
 							   "Role whose sessions' claims count: that of the web server.",

@@ -12,17 +12,21 @@
 
 #include "contract.h"
 #include "errors.h"
+#include "http.h"
 #include "relation.h"
 
 /* bank.c: settings; README.md has units and ranges */
 extern char *bank_customer_api_url;
 extern int	bank_customer_api_timeout;
+extern BankHttpTls bank_customer_api_tls;
 extern char *bank_bacen_url;
 extern int	bank_bacen_timeout;
+extern BankHttpTls bank_bacen_tls;
 extern int	bank_bacen_max_attempts;
 extern double bank_bacen_rate;
 extern int	bank_bacen_retry_time;
 extern char *bank_redis_url;
+extern char *bank_redis_password_file;
 extern int	bank_redis_timeout;
 extern char *bank_search_dsn;
 extern int	bank_search_timeout;

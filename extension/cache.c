@@ -21,7 +21,8 @@
 #define PAUSE_MS 1000
 
 static BankRedis *redis = NULL;
-static char *redis_url = NULL;	/* setting that redis was made from */
+static char *redis_url = NULL;	/* settings that redis was made from */
+static char *redis_password_file = NULL;
 static int	redis_timeout;
 static bool is_away = false;
 static instr_time failed_at;
@@ -52,6 +53,7 @@ static bool
 setting_changed(void)
 {
 	return redis_url == NULL || strcmp(redis_url, bank_redis_url) != 0 ||
+		strcmp(redis_password_file, bank_redis_password_file) != 0 ||
 		redis_timeout != bank_redis_timeout;
 }
 
@@ -65,19 +67,27 @@ static void
 take_setting(void)
 {
 	char	   *url = MemoryContextStrdup(TopMemoryContext, bank_redis_url);
+	char	   *file = MemoryContextStrdup(TopMemoryContext, bank_redis_password_file);
 	const char *problem;
 
 	bank_redis_destroy(redis);
 	if (redis_url != NULL)
+	{
 		pfree(redis_url);
+		pfree(redis_password_file);
+	}
 	redis_url = url;
+	redis_password_file = file;
 	redis_timeout = bank_redis_timeout;
 	is_away = false;
 	redis = bank_redis_create(url, redis_timeout, &problem);
 	if (redis == NULL)
 		note_failure(problem);
 	else
+	{
+		bank_redis_set_password_file(redis, redis_password_file);
 		bank_redis_interrupt(redis, is_interrupted);
+	}
 }
 
 /* True where Redis may be asked. */

@@ -144,7 +144,8 @@ bank_customer_api_require_active(const pg_uuid_t *customer_id)
 	BankHttpRequest request = {
 		.method = "GET", .url = customer_url(id), .headers = headers,
 		.connect_timeout_ms = bank_customer_api_timeout,
-		.timeout_ms = bank_customer_api_timeout, .answer_max = ANSWER_MAX
+		.timeout_ms = bank_customer_api_timeout, .answer_max = ANSWER_MAX,
+		.tls = bank_customer_api_tls
 	};
 	const BankHttpReply *reply = bank_fetch(&request);
 

@@ -95,9 +95,13 @@ begin_attempt(Retry *retry, const BankClaim *claim)
 {
 	Attempt    *attempt = free_attempt(retry);
 
+	const BankBacenTarget target = {
+		.url = bank_bacen_url, .timeout_ms = bank_bacen_timeout,
+		.tls = bank_bacen_tls
+	};
+
 	attempt->claim = *claim;
-	if (!bank_bacen_build(&attempt->post, &attempt->claim.notification,
-						  bank_bacen_url, bank_bacen_timeout))
+	if (!bank_bacen_build(&attempt->post, &attempt->claim.notification, &target))
 	{
 		settle_unknown_currency(claim);
 		return;

@@ -25,7 +25,7 @@
 
 bool
 bank_bacen_build(BankBacenPost *post, const BankBacenNotification *notification,
-				 const char *url, int timeout_ms)
+				 const BankBacenTarget *target)
 {
 	char		amount[BANK_CURRENCY_TEXT_SIZE];
 
@@ -48,9 +48,10 @@ bank_bacen_build(BankBacenPost *post, const BankBacenNotification *notification,
 	post->headers[3] = NULL;
 	post->request = (BankHttpRequest)
 	{
-		.method = "POST", .url = url, .body = post->body,
-			.headers = post->headers, .connect_timeout_ms = timeout_ms,
-			.timeout_ms = timeout_ms, .answer_max = ANSWER_MAX
+		.method = "POST", .url = target->url, .body = post->body,
+			.headers = post->headers, .connect_timeout_ms = target->timeout_ms,
+			.timeout_ms = target->timeout_ms, .answer_max = ANSWER_MAX,
+			.tls = target->tls
 	};
 	return true;
 }

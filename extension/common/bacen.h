@@ -25,6 +25,14 @@ typedef struct BankBacenNotification
 	int			attempt;		/* sends begun, this one among them */
 } BankBacenNotification;
 
+/* Where notifications go, and how. */
+typedef struct BankBacenTarget
+{
+	const char *url;
+	int			timeout_ms;
+	BankHttpTls tls;
+} BankBacenTarget;
+
 /* A request and the texts it points to: not to be copied. */
 typedef struct BankBacenPost
 {
@@ -53,7 +61,7 @@ typedef struct BankBacenOutcome
 /* Builds the POST; false when the currency is unknown. */
 extern bool bank_bacen_build(BankBacenPost *post,
 							 const BankBacenNotification *notification,
-							 const char *url, int timeout_ms);
+							 const BankBacenTarget *target);
 
 /* Says what the answer to a notification means. */
 extern void bank_bacen_judge(BankBacenOutcome *outcome,

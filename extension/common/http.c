@@ -157,6 +157,21 @@ set_habits(CURL *easy)
 	curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, allow_once);
 }
 
+static bool
+set_file(CURL *easy, CURLoption option, const char *path)
+{
+	return path == NULL || *path == '\0' ||
+		curl_easy_setopt(easy, option, path) == CURLE_OK;
+}
+
+static bool
+set_tls(CURL *easy, const BankHttpTls *tls)
+{
+	return set_file(easy, CURLOPT_CAINFO, tls->ca) &&
+		set_file(easy, CURLOPT_SSLCERT, tls->certificate) &&
+		set_file(easy, CURLOPT_SSLKEY, tls->key);
+}
+
 static void
 watch(Place *place)
 {
@@ -196,7 +211,8 @@ set_request(Place *place, const BankHttpRequest *request)
 		curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE, (long) strlen(request->body));
 		curl_easy_setopt(easy, CURLOPT_POSTFIELDS, request->body);
 	}
-	return curl_easy_setopt(easy, CURLOPT_URL, request->url) == CURLE_OK &&
+	return set_tls(easy, &request->tls) &&
+		curl_easy_setopt(easy, CURLOPT_URL, request->url) == CURLE_OK &&
 		curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method) == CURLE_OK &&
 		set_headers(place, request->headers);
 }

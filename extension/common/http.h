@@ -15,6 +15,15 @@
 /* Longest pause an answer's Retry-After is taken for. */
 #define BANK_HTTP_RETRY_AFTER_MAX 3600
 
+/* Paths of PEM files; empty or NULL: none. */
+typedef struct BankHttpTls
+{
+	const char *ca;				/* who may vouch for the server; none: the
+								 * system's */
+	const char *certificate;	/* of ours */
+	const char *key;			/* of the certificate */
+} BankHttpTls;
+
 /* Everything it points to must last until the request is finished. */
 typedef struct BankHttpRequest
 {
@@ -25,6 +34,7 @@ typedef struct BankHttpRequest
 	int			connect_timeout_ms;
 	int			timeout_ms;		/* of the whole request */
 	size_t		answer_max;		/* longest body taken, in bytes */
+	BankHttpTls tls;
 } BankHttpRequest;
 
 typedef struct BankHttpReply

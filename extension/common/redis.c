@@ -111,6 +111,12 @@ bank_redis_destroy(BankRedis *redis)
 }
 
 void
+bank_redis_set_password_file(BankRedis *redis, const char *path)
+{
+	redis->link.password_file = path;
+}
+
+void
 bank_redis_interrupt(BankRedis *redis, bool (*is_interrupted) (void))
 {
 	redis->link.is_interrupted = is_interrupted;

@@ -51,6 +51,12 @@ extern BankRedis *bank_redis_create(const char *url, int timeout_ms,
 /* Closes and frees; NULL is let pass. */
 extern void bank_redis_destroy(BankRedis *redis);
 
+/*
+ * Names the file whose first line is the password, where the url has none.
+ * The path must last as long as the connection.
+ */
+extern void bank_redis_set_password_file(BankRedis *redis, const char *path);
+
 /* Lets each call fail soon after this function says so. */
 extern void bank_redis_interrupt(BankRedis *redis, bool (*is_interrupted) (void));
 

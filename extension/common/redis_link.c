@@ -190,18 +190,42 @@ command_succeeds(BankRedisLink *link, int argc, const char **argv)
 	return true;
 }
 
+/* The first line of the file, read for every connection. */
+static bool
+read_password(BankRedisLink *link, char *password, int size)
+{
+	FILE	   *file = fopen(link->password_file, "re");
+	bool		was_read = file != NULL && fgets(password, size, file) != NULL;
+
+	if (file != NULL)
+		fclose(file);
+	if (!was_read)
+		return bank_redis_link_fail(link, "AUTH", "could not read the password's file");
+	password[strcspn(password, "\n")] = '\0';
+	return true;
+}
+
+static bool
+log_in(BankRedisLink *link, const char *password)
+{
+	const char *named[] = {"AUTH", link->url.user, password};
+	const char *unnamed[] = {"AUTH", password};
+
+	if (link->url.user[0] != '\0')
+		return command_succeeds(link, 3, named);
+	return command_succeeds(link, 2, unnamed);
+}
+
 static bool
 authenticate(BankRedisLink *link)
 {
-	const BankRedisUrl *url = &link->url;
-	const char *named[] = {"AUTH", url->user, url->password};
-	const char *unnamed[] = {"AUTH", url->password};
+	char		password[sizeof(link->url.password)];
 
-	if (url->password[0] == '\0')
+	if (link->url.password[0] != '\0')
+		return log_in(link, link->url.password);
+	if (link->password_file == NULL || *link->password_file == '\0')
 		return true;
-	if (url->user[0] != '\0')
-		return command_succeeds(link, 3, named);
-	return command_succeeds(link, 2, unnamed);
+	return read_password(link, password, sizeof(password)) && log_in(link, password);
 }
 
 static bool

@@ -20,6 +20,7 @@
 typedef struct BankRedisLink
 {
 	BankRedisUrl url;
+	const char *password_file;	/* read where the url has none; NULL: none */
 	int			timeout_ms;
 	bool		(*is_interrupted) (void);	/* NULL: nothing interrupts */
 	redisContext *context;		/* NULL: not connected */

@@ -19,13 +19,17 @@ static const BankBacenNotification sample = {
 	.attempt = 3
 };
 
+static const BankBacenTarget target = {
+	.url = "http://bacen/n", .timeout_ms = 5000, .tls = {.ca = "ca.pem"}
+};
+
 static void
 check_request(void)
 {
 	BankBacenPost post;
 	BankBacenNotification strange = sample;
 
-	tap_ok(bank_bacen_build(&post, &sample, "http://bacen/n", 5000), "it is built");
+	tap_ok(bank_bacen_build(&post, &sample, &target), "it is built");
 	tap_is_text(post.request.method, "POST", "it is a POST");
 	tap_is_text(post.request.url, "http://bacen/n", "to the address given");
 	tap_is_text(post.request.body,
@@ -36,8 +40,9 @@ check_request(void)
 	tap_is_text(post.request.headers[1], "Idempotency-Key: " ID, "the key is the transfer");
 	tap_is_text(post.request.headers[2], "X-Attempt: 3", "the attempt is counted");
 	tap_ok(post.request.headers[3] == NULL, "the headers end");
+	tap_is_text(post.request.tls.ca, "ca.pem", "by whom the target trusts");
 	strange.currency[2] = 'Z';
-	tap_ok(!bank_bacen_build(&post, &strange, "http://bacen/n", 5000),
+	tap_ok(!bank_bacen_build(&post, &strange, &target),
 		   "an unknown currency is not sent");
 }
 
@@ -50,7 +55,7 @@ check_value(const char *currency, int64_t amount, const char *expected)
 
 	memcpy(notification.currency, currency, sizeof(notification.currency));
 	notification.amount = amount;
-	tap_ok(bank_bacen_build(&post, &notification, "http://bacen/n", 5000), currency);
+	tap_ok(bank_bacen_build(&post, &notification, &target), currency);
 	tap_ok(strstr(post.body, expected) != NULL, expected);
 }
 
@@ -73,7 +78,7 @@ check_longest_request(void)
 
 	longest.amount = INT64_MIN;
 	longest.attempt = INT32_MIN;
-	tap_ok(bank_bacen_build(&post, &longest, "http://bacen/n", 1), "the longest is built");
+	tap_ok(bank_bacen_build(&post, &longest, &target), "the longest is built");
 	tap_is_text(post.body + strlen(post.body) - 4, "1Z\"}", "its body is whole");
 	tap_is_text(post.attempt, "X-Attempt: -2147483648", "its header is whole");
 }
