@@ -21,7 +21,7 @@ OBJS = $(C_SOURCES:.c=.o)
 DATA_built = sql/bank--$(BANK_VERSION).sql
 EXTRA_CLEAN = build sql/bank--*.sql
 
-LIBRARIES = libcurl hiredis jansson libpq
+LIBRARIES = libcurl hiredis jansson libpq libcrypto
 PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare \
 	-Wno-missing-field-initializers $(WARNINGS_ARE_ERRORS)
 PG_CPPFLAGS = -Iextension -Iextension/common $(shell pkg-config --cflags $(LIBRARIES) 2>/dev/null)

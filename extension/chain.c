@@ -191,9 +191,9 @@ digest_follows(BankJudge *judge, const BankChain *chain, const BankEntry *entry)
 	BankDigest	after;
 
 	if (!entry->row->is_transfer)
-		bank_digest_event(&judge->digester, &entry->row->event, &chain->digest, &after);
+		bank_digest_event(&entry->row->event, &chain->digest, &after);
 	else
-		bank_digest_transfer_side(&judge->digester, &entry->row->transfer,
+		bank_digest_transfer_side(&entry->row->transfer,
 								  &chain->digest, &after);
 	return same_digest(&after, entry->digest);
 }

@@ -49,7 +49,6 @@ typedef struct BankJudge
 {
 	BankJournal *journal;
 	BankFindings *findings;
-	BankDigester digester;
 	int32		open_period;	/* no row is of a later one */
 } BankJudge;
 

@@ -3,15 +3,12 @@
  * its accounts, SHA-256 over the digest of the account's row before it and
  * over its own columns.  So a row that is changed, missing or put elsewhere
  * shows in its own digest or in the next one, without any lock beyond that of
- * the account.
+ * the account.  Before its first row an account's digest is 32 zero bytes.
  *
  * The bytes of a row: a letter for its table, then its columns in the order
  * below.  Integers and dates are big-endian, eight bytes; texts are preceded
  * by their length; what may be null by a byte 0 or 1.  Digests themselves are
  * left out.
- *
- * Memory: a context of OpenSSL, given back by bank_digest_close and, after an
- * error, with the resource owner.
  */
 #include "postgres.h"
 
@@ -27,7 +24,7 @@
 typedef struct RowBytes
 {
 	size_t		length;
-	uint8		bytes[BANK_DIGEST_LENGTH + ROW_SIZE];	/* digest before, row */
+	uint8		bytes[ROW_SIZE];
 } RowBytes;
 
 static void
@@ -97,39 +94,23 @@ put_optional_int64(RowBytes *row, bool is_set, int64 value)
 static void
 begin_row(RowBytes *row, char table)
 {
-	row->length = BANK_DIGEST_LENGTH;
+	row->length = 0;
 	put(row, &table, 1);
 }
 
 /* bench/ builds the extension without, to measure what digests cost. */
-static void
-chain(BankDigester *digester, RowBytes *row, const BankDigest *before,
-	  BankDigest *after)
+static BankDigest
+chain(const BankDigest *before, const RowBytes *row)
 {
 #ifndef BANK_BENCH_WITHOUT_DIGEST
-	memcpy(row->bytes, before->bytes, BANK_DIGEST_LENGTH);
-	if (pg_cryptohash_init(digester->context) < 0 ||
-		pg_cryptohash_update(digester->context, row->bytes, row->length) < 0 ||
-		pg_cryptohash_final(digester->context, after->bytes, BANK_DIGEST_LENGTH) < 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INTERNAL_ERROR),
-				 errmsg("could not compute a digest: %s",
-						pg_cryptohash_error(digester->context))));
+	const BankPiece pieces[] = {
+		{before->bytes, BANK_DIGEST_LENGTH}, {row->bytes, row->length}
+	};
+
+	return bank_sha256(pieces, lengthof(pieces));
+#else
+	return *before;
 #endif
-}
-
-void
-bank_digest_open(BankDigester *digester)
-{
-	digester->context = pg_cryptohash_create(PG_SHA256);
-}
-
-void
-bank_digest_close(BankDigester *digester)
-{
-	if (digester->context != NULL)
-		pg_cryptohash_free(digester->context);
-	digester->context = NULL;
 }
 
 static void
@@ -163,31 +144,31 @@ put_transfer(RowBytes *row, const BankTransfer *transfer)
  * transfer's own fields, which are not covered.
  */
 void
-bank_digest_transfer(BankDigester *digester, const BankTransfer *transfer,
+bank_digest_transfer(const BankTransfer *transfer,
 					 const BankDigest *from_before, const BankDigest *to_before,
 					 BankDigest *from_after, BankDigest *to_after)
 {
 	RowBytes	row;
 
 	put_transfer(&row, transfer);
-	chain(digester, &row, from_before, from_after);
-	chain(digester, &row, to_before, to_after);
+	*from_after = chain(from_before, &row);
+	*to_after = chain(to_before, &row);
 }
 
 /* The digest of one of a transfer's accounts after it. */
 void
-bank_digest_transfer_side(BankDigester *digester, const BankTransfer *transfer,
+bank_digest_transfer_side(const BankTransfer *transfer,
 						  const BankDigest *before, BankDigest *after)
 {
 	RowBytes	row;
 
 	put_transfer(&row, transfer);
-	chain(digester, &row, before, after);
+	*after = chain(before, &row);
 }
 
 /* The digest of the account after an event. */
 void
-bank_digest_event(BankDigester *digester, const BankAccountEvent *event,
+bank_digest_event(const BankAccountEvent *event,
 				  const BankDigest *before, BankDigest *after)
 {
 	RowBytes	row;
@@ -210,5 +191,5 @@ bank_digest_event(BankDigester *digester, const BankAccountEvent *event,
 	put_text(&row, event->actor);
 	put_optional_uuid(&row, &event->previous_transfer);
 	put_int64(&row, event->period);
-	chain(digester, &row, before, after);
+	*after = chain(before, &row);
 }

@@ -66,7 +66,6 @@ bank_ledger_close(BankLedger *ledger)
 	close_table(&ledger->transfer);
 	close_table(&ledger->event);
 	close_table(&ledger->account);
-	bank_digest_close(&ledger->digester);
 }
 
 static int32
@@ -103,7 +102,6 @@ bank_ledger_begin(BankLedger *ledger)
 	ledger->period = read_period(ledger->mode);
 	ledger->now = GetCurrentTimestamp();
 	ledger->actor = bank_rights_actor();
-	bank_digest_open(&ledger->digester);
 }
 
 /* Now, but never before the account's last journal row (invariant 4). */
@@ -170,7 +168,7 @@ bank_ledger_append_transfer(BankLedger *ledger, BankTransfer *transfer,
 	transfer->actor = ledger->actor;
 	transfer->period = ledger->period;
 	memcpy(transfer->currency, from->currency, BANK_CURRENCY_SIZE);
-	bank_digest_transfer(&ledger->digester, transfer, &from->digest, &to->digest,
+	bank_digest_transfer(transfer, &from->digest, &to->digest,
 						 &transfer->from_digest, &transfer->to_digest);
 
 	set_last_transfer(from, &transfer->transfer_id, &transfer->from_digest);
@@ -195,7 +193,7 @@ append_event_at(BankLedger *ledger, BankAccount *account, BankAccountEvent *even
 	event->actor = ledger->actor;
 	event->previous_transfer = account->last_transfer;
 	event->period = ledger->period;
-	bank_digest_event(&ledger->digester, event, &account->digest, &event->digest);
+	bank_digest_event(event, &account->digest, &event->digest);
 	account->digest = event->digest;
 	ledger->events = lappend(ledger->events, event);
 }

@@ -180,7 +180,6 @@ typedef struct BankLedger
 	TimestampTz now;
 	int32		period;
 	const char *actor;
-	BankDigester digester;
 
 	List	   *accounts;
 	List	   *events;

@@ -16,7 +16,7 @@
 #include "utils/memutils.h"
 
 #include "bank.h"
-#include "digest.h"
+#include "sha256.h"
 
 PG_FUNCTION_INFO_V1(bank_merkle_add);
 PG_FUNCTION_INFO_V1(bank_merkle_root);
@@ -31,46 +31,34 @@ typedef struct MerkleTree
 	BankDigest	roots[MERKLE_HEIGHT_MAX];
 } MerkleTree;
 
-static void
-raise_no_digest(const pg_cryptohash_ctx *context)
+static BankDigest
+leaf(const bytea * value)
 {
-	ereport(ERROR,
-			(errcode(ERRCODE_INTERNAL_ERROR),
-			 errmsg("could not compute a digest: %s",
-					pg_cryptohash_error(unconstify(pg_cryptohash_ctx *, context)))));
+	const BankPiece pieces[] = {
+		{"\0", 1}, {VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value)}
+	};
+
+	return bank_sha256(pieces, lengthof(pieces));
 }
 
 static BankDigest
-hash(pg_cryptohash_ctx *context, uint8 kind, const void *left, size_t left_length,
-	 const void *right, size_t right_length)
+parent(const BankDigest *left, const BankDigest *right)
 {
-	BankDigest	digest;
+	const BankPiece pieces[] = {
+		{"\1", 1}, {left->bytes, BANK_DIGEST_LENGTH}, {right->bytes, BANK_DIGEST_LENGTH}
+	};
 
-	if (pg_cryptohash_init(context) < 0 ||
-		pg_cryptohash_update(context, &kind, 1) < 0 ||
-		pg_cryptohash_update(context, left, left_length) < 0 ||
-		pg_cryptohash_update(context, right, right_length) < 0 ||
-		pg_cryptohash_final(context, digest.bytes, BANK_DIGEST_LENGTH) < 0)
-		raise_no_digest(context);
-	return digest;
-}
-
-static BankDigest
-parent(pg_cryptohash_ctx *context, const BankDigest *left, const BankDigest *right)
-{
-	return hash(context, 1, left->bytes, BANK_DIGEST_LENGTH,
-				right->bytes, BANK_DIGEST_LENGTH);
+	return bank_sha256(pieces, lengthof(pieces));
 }
 
 /* As many complete trees join as the count of leaves has ones at its end. */
 static void
-add_leaf(MerkleTree *tree, pg_cryptohash_ctx *context, const bytea * value)
+add_leaf(MerkleTree *tree, const bytea * value)
 {
-	BankDigest	node = hash(context, 0, VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value),
-							NULL, 0);
+	BankDigest	node = leaf(value);
 
 	for (uint64 leaves = tree->leaves; leaves & 1; leaves >>= 1)
-		node = parent(context, &tree->roots[--tree->nroots], &node);
+		node = parent(&tree->roots[--tree->nroots], &node);
 	tree->roots[tree->nroots++] = node;
 	tree->leaves++;
 }
@@ -91,46 +79,30 @@ bank_merkle_add(PG_FUNCTION_ARGS)
 {
 	MerkleTree *tree = PG_ARGISNULL(0) ? create_tree(fcinfo) :
 	(MerkleTree *) PG_GETARG_POINTER(0);
-	pg_cryptohash_ctx *context;
 
 	bank_require_argument(PG_ARGISNULL(1), "value");
-	context = pg_cryptohash_create(PG_SHA256);
-	add_leaf(tree, context, PG_GETARG_BYTEA_PP(1));
-	pg_cryptohash_free(context);
+	add_leaf(tree, PG_GETARG_BYTEA_PP(1));
 	PG_RETURN_POINTER(tree);
 }
 
 static BankDigest
-root_of(const MerkleTree *tree, pg_cryptohash_ctx *context)
+root_of(const MerkleTree *tree)
 {
 	BankDigest	node = tree->roots[tree->nroots - 1];
 
 	for (int i = tree->nroots - 2; i >= 0; i--)
-		node = parent(context, &tree->roots[i], &node);
+		node = parent(&tree->roots[i], &node);
 	return node;
-}
-
-static BankDigest
-root_of_nothing(pg_cryptohash_ctx *context)
-{
-	BankDigest	digest;
-
-	if (pg_cryptohash_init(context) < 0 ||
-		pg_cryptohash_final(context, digest.bytes, BANK_DIGEST_LENGTH) < 0)
-		raise_no_digest(context);
-	return digest;
 }
 
 /* The final function. */
 Datum
 bank_merkle_root(PG_FUNCTION_ARGS)
 {
-	pg_cryptohash_ctx *context = pg_cryptohash_create(PG_SHA256);
 	bytea	   *result = palloc(VARHDRSZ + BANK_DIGEST_LENGTH);
-	BankDigest	root = PG_ARGISNULL(0) ? root_of_nothing(context) :
-	root_of((MerkleTree *) PG_GETARG_POINTER(0), context);
+	BankDigest	root = PG_ARGISNULL(0) ? bank_sha256(NULL, 0) :
+	root_of((MerkleTree *) PG_GETARG_POINTER(0));
 
-	pg_cryptohash_free(context);
 	SET_VARSIZE(result, VARHDRSZ + BANK_DIGEST_LENGTH);
 	memcpy(VARDATA(result), root.bytes, BANK_DIGEST_LENGTH);
 	PG_RETURN_BYTEA_P(result);

@@ -289,7 +289,6 @@ open_verification(Verification *verification, FunctionCallInfo fcinfo)
 			.findings = &verification->findings,
 			.open_period = PG_ARGISNULL(3) ? 0 : PG_GETARG_INT32(3)
 	};
-	bank_digest_open(&verification->judge.digester);
 	bank_entries_open(&verification->entries, &verification->judge,
 					  verification->since, verification->until);
 }
@@ -298,7 +297,6 @@ static void
 close_verification(Verification *verification)
 {
 	bank_entries_close(&verification->entries);
-	bank_digest_close(&verification->judge.digester);
 	bank_reader_close(&verification->journal);
 	MemoryContextDelete(verification->row_context);
 }
