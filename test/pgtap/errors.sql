@@ -19,9 +19,9 @@ FROM (VALUES
     ('SELECT bank.void_hold(''e1000000-0000-4000-8000-000000000002'')'),
     ('SELECT bank.hold({payer}, {payee}, 10, ''infinity'', ''e1000000-0000-4000-8000-000000000003'')'),
     ('SELECT bank.post_hold(''e1000000-0000-4000-8000-000000000003'', 5)'),
-    ('SELECT bank.hold({payer}, {payee}, 3, clock_timestamp() + interval ''1 ms'', ''e1000000-0000-4000-8000-000000000004'')'),
+    ('SELECT bank.hold({payer}, {payee}, 3, clock_timestamp() + interval ''1 s'', ''e1000000-0000-4000-8000-000000000004'')'),
     ('SELECT bank.set_limit({payer}, 100)'),
-    ('SELECT pg_sleep(0.002)')) AS s (statement);
+    ('SELECT pg_sleep(1.002)')) AS s (statement);
 
 CREATE TEMPORARY TABLE refused (code text, statement text, seen_code text,
                                 message text, detail text, hint text);

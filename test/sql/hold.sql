@@ -36,7 +36,7 @@ SELECT state, version, balance, held FROM bank.void_hold(:hold2);
 SELECT bank.post_hold(:hold2);
 
 -- expired: free by its date, journalled by the next that writes
-SELECT clock_timestamp() + interval '50 ms' AS soon \gset
+SELECT clock_timestamp() + interval '1 s' AS soon \gset
 SELECT state FROM bank.hold(:a, :b, 880, :'soon', :hold3);
 SELECT bank.withdraw(:a, 1);
 SELECT pg_sleep_until(:'soon'::timestamptz + interval '1 ms');
@@ -50,7 +50,7 @@ SELECT bank.expire_holds();
 
 -- or by the job
 SELECT to_balance FROM bank.deposit(:a, 5);
-SELECT clock_timestamp() + interval '50 ms' AS soon \gset
+SELECT clock_timestamp() + interval '1 s' AS soon \gset
 SELECT state FROM bank.hold(:a, :b, 5, :'soon', :hold4);
 SELECT pg_sleep_until(:'soon'::timestamptz + interval '1 ms');
 SELECT bank.expire_holds();
