@@ -1,5 +1,13 @@
 -- What this database is: init, publish and the heartbeat.
 
+CREATE FUNCTION bank_ledger.site_changed() RETURNS trigger
+LANGUAGE c AS 'MODULE_PATHNAME', 'bank_site_changed';
+COMMENT ON FUNCTION bank_ledger.site_changed() IS 'Trigger of bank_ledger.site: backends ask it again, which keep the answer between calls.';
+
+CREATE TRIGGER site_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON bank_ledger.site
+FOR EACH STATEMENT EXECUTE FUNCTION bank_ledger.site_changed();
+ALTER TABLE bank_ledger.site ENABLE ALWAYS TRIGGER site_changed;
+
 CREATE FUNCTION bank_ledger.init(role text, name text) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column

@@ -46,3 +46,19 @@ def test_a_table_that_was_renamed_is_not_written(operator, session, pair):  # no
     finally:
         operator.rows('ALTER TABLE bank_ledger.transfers RENAME TO transfer')
     assert uuid.UUID(session.value(TRANSFER, payer, payee))
+
+
+def test_a_site_that_is_no_ledger_any_more_is_known(operator, session, pair):  # noqa: F811
+    _, payer, payee = pair
+    session.rows(TRANSFER, payer, payee)
+    operator.rows("UPDATE bank_ledger.site SET role = 'search'")
+    try:
+        assert session.failure(TRANSFER, payer, payee)[0] == 'LG019'
+        session.rows('BEGIN')
+        session.rows("UPDATE bank_ledger.site SET role = 'ledger'")
+        session.rows(TRANSFER, payer, payee)
+        session.rows('ROLLBACK')
+        assert session.failure(TRANSFER, payer, payee)[0] == 'LG019'
+    finally:
+        operator.rows("UPDATE bank_ledger.site SET role = 'ledger'")
+    assert uuid.UUID(session.value(TRANSFER, payer, payee))
