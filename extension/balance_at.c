@@ -8,7 +8,6 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "funcapi.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
@@ -68,8 +67,7 @@ bank_balance_at(PG_FUNCTION_ARGS)
 	bank_require_argument(PG_ARGISNULL(0), "account_id");
 	bank_require_argument(PG_ARGISNULL(1), "at");
 	bank_horizon_look(&horizon);
-	PushActiveSnapshot(IsolationUsesXactSnapshot() ? GetTransactionSnapshot() :
-					   GetLatestSnapshot());
+	PushActiveSnapshot(GetTransactionSnapshot());
 	bank_ledger_open(&ledger, BANK_OPEN_READ);
 	bank_account_find_visible(&ledger, PG_GETARG_UUID_P(0), &account);
 	find_state(&ledger, &account, PG_GETARG_TIMESTAMPTZ(1), &state);

@@ -8,7 +8,7 @@ import uuid
 import psycopg2
 import pytest
 
-from conftest import Session, wait_until
+from conftest import DEADLINE, Session, in_background, wait_until
 
 CREATE = 'SELECT (bank.create_account(%s)).account_id'
 JOURNAL = '''
@@ -109,6 +109,9 @@ def book():
     made.session.rows('SELECT bank.deposit(a, 100000) FROM unnest(%s::uuid[]) AS a', made.accounts)
     for _ in range(600):
         made.post()
+    # long stretches with nothing but transfers in them
+    for _ in range(150):
+        made.session.rows('SELECT bank.deposit(%s, 1)', made.accounts[1])
     # long stretches with no transfer in them
     for _ in range(150):
         made.session.rows('SELECT bank.set_limit(%s, %s)', made.accounts[0],
@@ -254,13 +257,16 @@ def test_a_running_posting_bounds_what_is_complete(session, poster, account):
     wait_until(lambda: complete_until(session, account) >= before, 'nobody posts')
 
 
-def test_a_posting_in_a_subtransaction_bounds_it_too(session, account):
+def test_a_posting_in_a_subtransaction_bounds_it_too(session, account, operator):
+    # where it is not known to whom a subtransaction belongs, it would be NEVER
+    operator.rows('TRUNCATE bank_ledger.heartbeat')
     poster = Book(seed=23, accounts=1)
     poster.session.rows('BEGIN')
     poster.session.rows('SAVEPOINT one')
     poster.session.rows('SELECT bank.deposit(%s, 10)', poster.accounts[0])
     poster.session.rows('SAVEPOINT two')
     poster.session.rows('SELECT bank.deposit(%s, 10)', poster.accounts[0])
+    assert complete_until(session, account) > NEVER
     start = poster.session.value(START, poster.session.pid)
     wait_until(lambda: complete_until(session, account) == start, 'nobody else posts')
     poster.session.rows('COMMIT')
@@ -281,6 +287,22 @@ def test_ones_own_postings_are_seen(session, account):
     assert session.rows(AT, account, 'infinity')[0][:2] == (7, 2)
     wait_until(lambda: complete_until(session, account) > start, 'nobody else posts')
     session.rows('ROLLBACK')
+
+
+def test_who_ends_before_he_is_looked_for_is_seen(session, account, operator):
+    """However old the snapshot of the statement that calls is."""
+    operator.rows('SELECT pg_advisory_lock(20)')
+    waits = "SELECT version FROM bank.balance_at(%s, CASE WHEN pg_advisory_lock(20) IS NULL " \
+            "THEN NULL ELSE 'infinity'::timestamptz END)"
+    thread, result = in_background(lambda: session.value(waits, account))
+    try:
+        wait_until(lambda: operator.rows('SELECT 1 FROM pg_locks WHERE pid = %s AND NOT granted',
+                                         session.pid), 'the statement has its snapshot')
+        operator.rows('SELECT bank.deposit(%s, 1)', account)
+    finally:
+        operator.rows('SELECT pg_advisory_unlock(20)')
+    thread.join(DEADLINE)
+    assert result == [2]
 
 
 def test_it_needs_no_right_to_see_who_runs(session, poster, account, operator):
@@ -321,6 +343,18 @@ def test_a_prepared_posting_is_bounded_by_a_heartbeat(session, poster, account, 
         poster.session.rows("ROLLBACK PREPARED 'bank statement'")
 
 
+def test_a_posting_that_shows_no_start_is_bounded_by_a_heartbeat(session, account, operator):
+    operator.rows('SELECT bank_ledger.beat()')
+    beat = operator.value('SELECT max(at) FROM bank_ledger.heartbeat')
+    poster = Book(seed=24, accounts=1)
+    poster.session.rows('SET track_activities = off')
+    poster.session.rows('BEGIN')
+    poster.session.rows('SELECT bank.deposit(%s, 10)', poster.accounts[0])
+    operator.rows('SELECT bank_ledger.beat()')
+    assert complete_until(session, account) == beat
+    poster.session.rows('COMMIT')
+
+
 def test_a_snapshot_from_before_is_bounded_by_a_heartbeat(session, account, operator):
     operator.rows('SELECT bank_ledger.beat()')
     beat = operator.value('SELECT max(at) FROM bank_ledger.heartbeat')
@@ -354,7 +388,8 @@ def test_what_is_complete_never_changes():
     try:
         for _ in range(600):
             account = reader.chance.choice(accounts)
-            at = reader.session.value('SELECT clock_timestamp() - random() * interval %s', '60 ms')
+            at = reader.session.value('SELECT clock_timestamp() - random() * %s::interval',
+                                      reader.chance.choice(['60 ms', '5 s']))
             balance, version, until = reader.session.rows(AT, account, at)[0]
             answers.append((account, at, balance, version, until))
     finally:
