@@ -48,9 +48,11 @@ def marks_of_call(call):
     """What rows a call may leave, as marks that name them."""
     name, arguments = call.operation, call.arguments
     if name in KEY_AT:
-        yield 'key', arguments[KEY_AT[name]] or (call.worked and call.rows[0]['transfer_id'])
+        yield 'key', arguments[KEY_AT[name]], arguments[AMOUNT_AT[name]]
+    elif name == 'reverse':
+        yield 'reversed', arguments[1]
     elif name == 'transfer_batch':
-        yield from (('key', key) for key in arguments[3])
+        yield from (('key', key, amount) for key, amount in zip(arguments[3], arguments[2]))
     elif name in MARK_BY_FIRST:
         yield MARK_BY_FIRST[name], arguments[0]
     elif name == 'create_account':
@@ -61,8 +63,9 @@ def marks_of_call(call):
         yield 'expired', 'any'
 
 
-# The operations whose key names a transfer, and where it stands.
-KEY_AT = {'transfer': 3, 'deposit': 2, 'withdraw': 2, 'reverse': 1}
+# Where the key of a transfer stands, and its amount.
+KEY_AT = {'transfer': 3, 'deposit': 2, 'withdraw': 2}
+AMOUNT_AT = {'transfer': 2, 'deposit': 1, 'withdraw': 1}
 MARK_BY_FIRST = {
     'inactivate_account': 'inactivated', 'inactivate_customer': 'all inactivated',
     'reactivate_customer': 'reactivated', 'post_hold': 'posted', 'void_hold': 'voided',
@@ -80,8 +83,10 @@ def marks_of_row(row):
     values = row.values
     if row.kind == 'hold_posted':
         return [('posted', row.key)]
+    if row.kind == 'reversal':
+        return [('reversed', row.key)]
     if row.table == 'transfer':
-        return [('key', row.key)]
+        return [('key', row.key, values['amount'])]
     if row.kind == 'created':
         return [('created', values['account_id'])] if values['customer_id'] is not None else []
     if row.kind == 'inactivated':

@@ -27,6 +27,8 @@ KINDS = {
 }
 # Names every account: no transaction of several calls may hold that many.
 ANYTHING = 'anything'
+# Where the key of what may be reversed stands.
+ORIGINAL_AT = {'transfer': 3, 'deposit': 2, 'withdraw': 2, 'post_hold': 0, 'reverse': 1}
 # Rare in the first half of an era, whose accounts are empty yet.
 ENDINGS = {'inactivate_account', 'inactivate_customer', 'drain_account', 'drain_customer'}
 
@@ -64,6 +66,14 @@ class Plan:
 
     def key(self, n):
         return self.id('key', n)
+
+    def key_of(self, n, number, dice, place=0):
+        """The key of an item of operation n: its own, or now and then one that
+        other operations about other accounts have at the same moment.  Calm
+        customers have only keys of their own: a key may be waited for."""
+        if number and dice.random() < 0.06:
+            return self.id('shared', n // 6, dice.randrange(2))
+        return self.id('key', n, place) if place else self.key(n)
 
     def accounts_of(self, era, number):
         return [self.account(era, number, slot) for slot in range(SLOTS)]
@@ -149,13 +159,13 @@ class Plan:
         return payer, payee
 
     def _transfer(self, n, era, number, dice):
-        pair = self.pair(n, era, number, dice)
-        return None, (*pair, self.amount(dice), self.key(n), self.reference(dice)), pair
+        pair, key = self.pair(n, era, number, dice), self.key_of(n, number, dice)
+        return None, (*pair, self.amount(dice), key, self.reference(dice)), (*pair, key)
 
     def _deposit(self, n, era, number, dice):
         account = self.account(era, number, dice.randrange(SLOTS))
-        return (None, (account, self.amount(dice), self.key(n), self.reference(dice)),
-                (account,))
+        key = self.key_of(n, number, dice)
+        return None, (account, self.amount(dice), key, self.reference(dice)), (account, key)
 
     _withdraw = _deposit
 
@@ -175,11 +185,12 @@ class Plan:
                 payer, payee = self.pair(n + place, era, holder, dice)
                 if holder and payee in self.accounts_of(era, 0):
                     payee = self.account(era, holder, 0)
-                item = payer, payee, self.amount(dice), self.id('key', n, place)
+                key = self.key_of(n, holder, dice, place + 1)
+                item = payer, payee, self.amount(dice), key
             if item:
                 items.append(item)
         columns = tuple(zip(*items)) or ((), (), (), ())
-        return None, columns, {*columns[0], *columns[1]}
+        return None, columns, {*columns[0], *columns[1], *columns[3]}
 
     def earlier_transfer(self, n, dice, number):
         """An earlier single transfer as an item; none where it would bring a
@@ -221,8 +232,8 @@ class Plan:
         if m == n:
             return None, (self.id('nothing', n), self.key(n)), ()
         operation = self.operation(m)
-        original = operation.arguments[0] if operation.name == 'post_hold' else self.key(m)
-        return None, (original, self.key(n)), operation.touches
+        original = operation.arguments[ORIGINAL_AT[operation.name]]
+        return None, (original, self.key(n)), (*operation.touches, self.key(n))
 
     def _set_limit(self, n, era, number, dice):
         account = self.account(era, number, dice.randrange(SLOTS))

@@ -21,10 +21,10 @@ def seed_of_today():
 
 class Run:
     def __init__(self, port=None, seconds=SECONDS, disturbed=(), sessions=12, prepare=None,
-                 least=0, seed=None):
+                 least=0, several=0.25, seed=None):
         self.seed = seed or seed_of_today()
         self.port, self.seconds, self.sessions = port, seconds, sessions
-        self.prepare, self.least = prepare, least
+        self.prepare, self.least, self.several = prepare, least, several
         self.plan, self.history = Plan(self.seed), History(disturbed)
         self.before = Journal.settlement_before(self.reader())
         self.last = 0
@@ -39,7 +39,8 @@ class Run:
 
     def work(self, nemesis=None):
         self.last = run_sessions(self.plan, self.history, self.connect, self.seconds,
-                                 self.sessions, self.least, nemesis, self.prepare)
+                                 self.sessions, self.least, self.several, nemesis,
+                                 self.prepare)
 
     def journal(self):
         return Journal(self.reader(), self.plan.world(self.last), self.before)

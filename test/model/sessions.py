@@ -7,6 +7,7 @@ import time
 import psycopg2
 import psycopg2.extras
 
+from authors import AMOUNT_AT
 from history import (COMMITTED, LOST, OK, READ_COMMITTED, REPEATABLE_READ, ROLLED_BACK,
                      SERIALIZABLE, Call, RollbackTo, Savepoint, Transaction, now)
 
@@ -32,7 +33,7 @@ SETTINGS = "SET client_min_messages = warning; SET deadlock_timeout = '20ms'; SE
 RECONNECT_S = 60
 
 # Where the amount stands that another call with the key may change.
-AMOUNT_AT = {'transfer': 2, 'deposit': 1, 'withdraw': 1, 'hold': 2}
+TWISTED_AT = {**AMOUNT_AT, 'hold': 2}
 
 
 class Lost(Exception):
@@ -66,10 +67,11 @@ def as_parameters(arguments):
 class Session(threading.Thread):
     """One client.  It works until stopped, and connects again when it must."""
 
-    def __init__(self, number, plan, numbers, history, connect, stop):
+    def __init__(self, number, plan, numbers, history, connect, stop, several=0.0):
         super().__init__(name=f'session {number}', daemon=True)
         self.number, self.plan, self.numbers = number, plan, numbers
         self.history, self.connect, self.stop = history, connect, stop
+        self.share = several        # of transactions that have several calls
         self.dice = random.Random(f'{plan.seed}/{number}')
         self.connection = self.transaction = None
         self.later = []             # operations taken and not made yet
@@ -112,7 +114,7 @@ class Session(threading.Thread):
     def one_transaction(self):
         self.reach_server()
         operation = self.later.pop() if self.later else self.next_operation()
-        if operation.is_single or self.dice.random() > 0.25:
+        if operation.is_single or self.dice.random() >= self.share:
             self.single(operation)
         else:
             self.several(operation)
@@ -134,7 +136,7 @@ class Session(threading.Thread):
 
     def twist(self, operation):
         """Now and then the key is used for another amount."""
-        at = AMOUNT_AT.get(operation.name)
+        at = TWISTED_AT.get(operation.name)
         if at is None or self.dice.random() > 0.03:
             return operation.arguments
         changed = list(operation.arguments)
@@ -273,8 +275,7 @@ class Session(threading.Thread):
         return self.connection.closed != 0 or error.pgcode is None
 
 
-def run_sessions(plan, history, connect, seconds, sessions, least=0, nemesis=None,
-                 prepare=None):
+def run_sessions(plan, history, connect, seconds, sessions, least, several, nemesis, prepare):
     """Lets so many sessions work for so long, and until so many operations at
     least were taken; returns the last one's number."""
     stop, numbers = threading.Event(), Numbers()
@@ -283,7 +284,7 @@ def run_sessions(plan, history, connect, seconds, sessions, least=0, nemesis=Non
     for operation in plan.creations(0):
         first.single(operation)
     first.connection.close()
-    threads = [Session(number, plan, numbers, history, connect, stop)
+    threads = [Session(number, plan, numbers, history, connect, stop, several)
                for number in range(sessions)]
     if prepare is not None:
         prepare(threads)

@@ -60,7 +60,7 @@ class Spoiled:
     def some_posting(self, fits):
         """A transfer that worked, by a key that no other call has."""
         used = collections.Counter(key for call in self.history.calls()
-                                   for mark, key in marks_of_call(call) if mark == 'key')
+                                   for _, key, *_ in marks_of_call(call))
         return self.some_call(lambda call: call.operation == 'transfer' and call.worked
                               and used[call.arguments[KEY]] == 1 and fits(call))
 
