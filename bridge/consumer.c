@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -38,6 +39,7 @@ struct BridgeConsumer
 	bool		unreachable;
 	int64_t		next_metadata_ms;
 	int64_t		next_commit_ms;
+	int64_t		newest_ms;		/* when the last record taken was written */
 	BridgeOffsets committed;
 };
 
@@ -335,6 +337,16 @@ find_error(const BridgeConsumer *consumer, rd_kafka_message_t **messages,
 	return BRIDGE_CONSUMER_READY;
 }
 
+static void
+note_time(BridgeConsumer *consumer, const rd_kafka_message_t *message)
+{
+	rd_kafka_timestamp_type_t type;
+	int64_t		written_ms = rd_kafka_message_timestamp(message, &type);
+
+	if (type != RD_KAFKA_TIMESTAMP_NOT_AVAILABLE)
+		consumer->newest_ms = written_ms;
+}
+
 BridgeConsumerState
 bridge_consumer_take(BridgeConsumer *consumer, rd_kafka_message_t **messages,
 					 int max, int *count)
@@ -348,6 +360,8 @@ bridge_consumer_take(BridgeConsumer *consumer, rd_kafka_message_t **messages,
 	taken = rd_kafka_consume_batch_queue(consumer->queue, BATCH_WAIT_MS,
 										 messages, (size_t) max);
 	*count = taken < 0 ? 0 : (int) taken;
+	if (*count > 0)
+		note_time(consumer, messages[*count - 1]);
 	state = find_error(consumer, messages, *count);
 	if (state == BRIDGE_CONSUMER_READY)
 		state = look_after(consumer);
@@ -419,6 +433,20 @@ bridge_consumer_commit(BridgeConsumer *consumer, const BridgeOffsets *offsets)
 	if (list->cnt > 0)
 		rd_kafka_commit(consumer->client, list, 1);
 	rd_kafka_topic_partition_list_destroy(list);
+}
+
+int64_t
+bridge_consumer_age_ms(const BridgeConsumer *consumer, int64_t lag)
+{
+	struct timespec now;
+	int64_t		age_ms;
+
+	if (lag == 0 || consumer->newest_ms == 0)
+		return 0;
+	clock_gettime(CLOCK_REALTIME, &now);
+	age_ms = (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000 -
+		consumer->newest_ms;
+	return age_ms > 0 ? age_ms : 0;
 }
 
 int64_t

@@ -69,6 +69,9 @@ extern bool bridge_consumer_check_type(const rd_kafka_message_t *message,
 extern void bridge_consumer_commit(BridgeConsumer *consumer,
 								   const BridgeOffsets *offsets);
 
+/* How old the last record taken is, where as many wait behind it; else 0. */
+extern int64_t bridge_consumer_age_ms(const BridgeConsumer *consumer, int64_t lag);
+
 /* Records in Kafka at or after *offsets, as far as known. */
 extern int64_t bridge_consumer_lag(const BridgeConsumer *consumer,
 								   const BridgeOffsets *offsets);

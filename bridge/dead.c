@@ -41,6 +41,12 @@ make_headers(const BridgeDeadLetter *letter)
 	return headers;
 }
 
+size_t
+bridge_dead_value_length(size_t length)
+{
+	return length > VALUE_MAX ? VALUE_MAX : length;
+}
+
 static BridgeKafkaRecord
 make_record(const BridgeDeadLetter *letter, const rd_kafka_headers_t *headers)
 {
@@ -49,8 +55,7 @@ make_record(const BridgeDeadLetter *letter, const rd_kafka_headers_t *headers)
 		.topic = BANK_TOPIC_DEAD, .partition = RD_KAFKA_PARTITION_UA,
 			.key = letter->key, .key_length = letter->key_length,
 			.value = letter->value,
-			.value_length = letter->value_length > VALUE_MAX ? VALUE_MAX :
-			letter->value_length,
+			.value_length = bridge_dead_value_length(letter->value_length),
 			.headers = headers
 	};
 }

@@ -36,6 +36,9 @@ typedef struct BridgeDeadLetter
 	const rd_kafka_headers_t *headers;	/* as received; NULL: none */
 } BridgeDeadLetter;
 
+/* How much of a value a letter keeps. */
+extern size_t bridge_dead_value_length(size_t length);
+
 /*
  * Hands a letter to a producer, whose delivery report gets the opaque: for
  * publish, which counts what is in flight.

@@ -13,6 +13,7 @@
 #include "rebuild.h"
 #include "role.h"
 #include "server.h"
+#include "status.h"
 #include "supervise.h"
 
 #define ROLE_GRACE_S 9
@@ -26,6 +27,7 @@ static const char usage[] =
 	"  publish              WAL to Kafka\n"
 	"  project              Kafka to the search database and Redis\n"
 	"  report               Kafka to notifications and BACEN\n"
+	"  status [--watch]     what a running bridge says of itself; 0: all is well\n"
 	"  config               print the effective configuration\n"
 	"\n"
 	"Every setting may also come from the environment: redis.timeout_ms is\n"
@@ -71,11 +73,15 @@ run_command(const BridgeConfig *config, const char *command,
 			return bridge_supervise_run(config, argument);
 		if (strcmp(command, "rebuild") == 0 && strcmp(argument, "--new-epoch") == 0)
 			return bridge_rebuild_run(config, true);
+		if (strcmp(command, "status") == 0 && strcmp(argument, "--watch") == 0)
+			return bridge_status_run(config, true);
 	}
 	else if (strcmp(command, "init") == 0)
 		return bridge_init_run(config);
 	else if (strcmp(command, "rebuild") == 0)
 		return bridge_rebuild_run(config, false);
+	else if (strcmp(command, "status") == 0)
+		return bridge_status_run(config, false);
 	else if (strcmp(command, "config") == 0)
 	{
 		bridge_config_print(config, stdout);

@@ -144,6 +144,20 @@ print_roles(FILE *stream)
 	}
 }
 
+static void
+print_metric(FILE *stream, const MetricEntry *entry, int64_t value)
+{
+	bool		seconds = strcmp(entry->type, "seconds") == 0;
+
+	fprintf(stream, "# HELP bank_bridge_%s %s\n# TYPE bank_bridge_%s %s\n"
+			"bank_bridge_%s ", entry->name, entry->help, entry->name,
+			seconds ? "gauge" : entry->type, entry->name);
+	if (seconds)
+		fprintf(stream, "%.3f\n", (double) value / 1000);
+	else
+		fprintf(stream, "%" PRId64 "\n", value);
+}
+
 char *
 bridge_metrics_text(size_t *length)
 {
@@ -159,10 +173,7 @@ bridge_metrics_text(size_t *length)
 
 		if (!atomic_load(&shared->roles[entry->role].expected))
 			continue;
-		fprintf(stream, "# HELP bank_bridge_%s %s\n# TYPE bank_bridge_%s %s\n"
-				"bank_bridge_%s %" PRId64 "\n", entry->name, entry->help,
-				entry->name, entry->type, entry->name,
-				bridge_metrics_get((BridgeMetric) i));
+		print_metric(stream, entry, bridge_metrics_get((BridgeMetric) i));
 	}
 	if (fclose(stream) != 0)
 	{

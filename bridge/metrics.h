@@ -15,7 +15,10 @@
 
 #include "role.h"
 
-/* role, symbol, type, name after "bank_bridge_", help */
+/*
+ * role, symbol, type, name after "bank_bridge_", help.  The type "seconds" is
+ * a gauge that is kept in milliseconds.
+ */
 #define BRIDGE_METRIC_TABLE(X) \
 	X(PUBLISH, PUBLISH_TRANSACTIONS, "counter", "publish_transactions_total", \
 	  "Transactions of the ledger read from the slot.") \
@@ -35,7 +38,15 @@
 	X(PUBLISH, PUBLISH_CONFIRMED_LSN, "gauge", "publish_confirmed_lsn", \
 	  "Last LSN confirmed to the slot, as a number.") \
 	X(PUBLISH, PUBLISH_LAG_BYTES, "gauge", "publish_lag_bytes", \
-	  "WAL written after the confirmed LSN, at the last heartbeat.") \
+	  "WAL written after the confirmed LSN.") \
+	X(PUBLISH, PUBLISH_LAG_SECONDS, "seconds", "publish_lag_seconds", \
+	  "How long ago was written what is now confirmed.") \
+	X(PUBLISH, PUBLISH_SLOT_STATE, "gauge", "publish_slot_state", \
+	  "The slot's WAL: 0 reserved, 1 extended, 2 unreserved, 3 lost.") \
+	X(PUBLISH, PUBLISH_QUEUE_BYTES, "gauge", "publish_queue_bytes", \
+	  "Values handed to the producer and not yet acknowledged.") \
+	X(PUBLISH, PUBLISH_DELIVERY_ERRORS, "counter", "publish_delivery_errors_total", \
+	  "Records the brokers refused, or gave no answer about.") \
 	X(PUBLISH, PUBLISH_SAFE_WAL_BYTES, "gauge", "publish_safe_wal_bytes", \
 	  "WAL that may be written before the slot is lost; -1 where unlimited.") \
 	X(PUBLISH, PUBLISH_CONNECTS, "counter", "publish_connects_total", \
@@ -56,6 +67,8 @@
 	  "Failed transactions in the search database.") \
 	X(PROJECT, PROJECT_LAG_RECORDS, "gauge", "project_lag_records", \
 	  "Records in Kafka that are not yet applied.") \
+	X(PROJECT, PROJECT_LAG_SECONDS, "seconds", "project_lag_seconds", \
+	  "Age of the last record applied while others wait.") \
 	X(PROJECT, PROJECT_DEAD, "counter", "project_dead_total", \
 	  "Records not understood, and written to bank.dead.") \
 	X(REPORT, REPORT_RECORDS, "counter", "report_records_total", \
@@ -75,7 +88,19 @@
 	X(REPORT, REPORT_DEAD, "counter", "report_dead_total", \
 	  "Records not understood, and written to bank.dead.") \
 	X(REPORT, REPORT_LAG_RECORDS, "gauge", "report_lag_records", \
-	  "Records in Kafka that are not yet stored.")
+	  "Records in Kafka that are not yet stored.") \
+	X(REPORT, REPORT_LAG_SECONDS, "seconds", "report_lag_seconds", \
+	  "Age of the last record stored while others wait.") \
+	X(REPORT, REPORT_PENDING, "gauge", "report_pending", \
+	  "Notifications that BACEN has not taken, and that wait.") \
+	X(REPORT, REPORT_SENDING, "gauge", "report_sending", \
+	  "Notifications under a lease: being sent.") \
+	X(REPORT, REPORT_GIVEN_UP, "gauge", "report_given_up", \
+	  "Notifications that are dead until requeued.") \
+	X(REPORT, REPORT_OLDEST, "seconds", "report_oldest_seconds", \
+	  "Age of the oldest transfer that BACEN has not taken.") \
+	X(REPORT, REPORT_CIRCUIT, "gauge", "report_circuit", \
+	  "Circuit towards BACEN: 0 closed, 1 half open, 2 open.")
 
 typedef enum BridgeMetric
 {

@@ -79,6 +79,17 @@ static const char finish_sql[] =
 	" WHERE n.transfer_id = u.transfer_id AND n.attempts = 1"
 	" AND n.state = 'sending'";
 
+/* Both counts go by partial indexes: delivered rows are never looked at. */
+static const char count_sql[] =
+	"SELECT count(*) FILTER (WHERE n.state = 'pending'),"
+	" count(*) FILTER (WHERE n.state = 'sending'),"
+	" (SELECT count(*) FROM bank_report.notification AS d WHERE d.state = 'dead'),"
+	" coalesce(round(1000 * extract(epoch FROM"
+	" clock_timestamp() - min(n.completed_at))), 0),"
+	" (SELECT array_position(ARRAY['closed', 'half open', 'open'], c.state) - 1"
+	" FROM bank_report.circuit AS c)"
+	" FROM bank_report.notification AS n WHERE n.state IN ('pending', 'sending')";
+
 static BridgeArray columns[COLUMN_COUNT];
 static BridgeArray partitions;
 static BridgeArray offsets;
@@ -235,6 +246,27 @@ bridge_notification_finish(BridgeStore *store, const BridgeResult *results,
 	answer = bridge_store_query(store, &statement);
 	PQclear(answer);
 	return answer != NULL;
+}
+
+bool
+bridge_notification_count(BridgeStore *store, BridgeBacklog *backlog)
+{
+	const BridgeStatement statement = {.sql = count_sql};
+	PGresult   *answer = bridge_store_query(store, &statement);
+	int64_t		numbers[5] = {0};
+
+	if (answer == NULL)
+		return false;
+	for (int i = 0; i < 5; i++)
+		bank_text_to_int64(PQgetvalue(answer, 0, i), &numbers[i]);
+	PQclear(answer);
+	*backlog = (BridgeBacklog)
+	{
+		numbers[0], numbers[1], numbers[2], numbers[3],
+			numbers[4] == 2 ? BRIDGE_CIRCUIT_OPEN :
+			numbers[4] == 1 ? BRIDGE_CIRCUIT_HALF_OPEN : BRIDGE_CIRCUIT_CLOSED
+	};
+	return true;
 }
 
 void

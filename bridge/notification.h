@@ -59,6 +59,26 @@ extern BridgeEffect bridge_notification_store(BridgeStore *store,
 extern bool bridge_notification_finish(BridgeStore *store,
 									   const BridgeResult *results, int count);
 
+typedef enum BridgeCircuit
+{
+	BRIDGE_CIRCUIT_CLOSED,
+	BRIDGE_CIRCUIT_HALF_OPEN,
+	BRIDGE_CIRCUIT_OPEN
+} BridgeCircuit;
+
+/* What BACEN has not taken. */
+typedef struct BridgeBacklog
+{
+	int64_t		pending;
+	int64_t		sending;
+	int64_t		dead;
+	int64_t		oldest_ms;		/* age of the oldest transfer, dead ones apart */
+	BridgeCircuit circuit;
+} BridgeBacklog;
+
+/* Counts it; false where the store failed. */
+extern bool bridge_notification_count(BridgeStore *store, BridgeBacklog *backlog);
+
 /* Frees what stays between batches. */
 extern void bridge_notification_free(void);
 

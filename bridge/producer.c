@@ -61,8 +61,11 @@ note_delivery(rd_kafka_t *client, const rd_kafka_message_t *message,
 	uintptr_t	number = (uintptr_t) message->_private;
 
 	(void) client;
+	if (number != POSITION_OPAQUE)
+		bridge_metrics_add(BRIDGE_METRIC_PUBLISH_QUEUE_BYTES, -(int64_t) message->len);
 	if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR)
 	{
+		bridge_metrics_add(BRIDGE_METRIC_PUBLISH_DELIVERY_ERRORS, 1);
 		note_refusal(producer, message);
 		return;
 	}
@@ -146,6 +149,7 @@ bridge_producer_create(BridgeProducer *producer, const BridgeConfig *config)
 		}
 	};
 	producer->progress_at = bridge_clock_ms();
+	bridge_metrics_set(BRIDGE_METRIC_PUBLISH_QUEUE_BYTES, 0);
 	if (pipe2(producer->wakeup, O_CLOEXEC | O_NONBLOCK) != 0 ||
 		!bridge_inflight_create(&producer->inflight, TRANSACTION_LIMIT) ||
 		!create_client(producer, config))
@@ -287,6 +291,9 @@ bridge_producer_send(BridgeProducer *producer, const BridgeEvent *event,
 							  RD_KAFKA_V_END);
 	if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
 		rd_kafka_headers_destroy(headers);
+	else
+		bridge_metrics_add(BRIDGE_METRIC_PUBLISH_QUEUE_BYTES,
+						   (int64_t) event->value_length);
 	return judge_sent(producer, event->topic, lsn, error);
 }
 
@@ -328,7 +335,11 @@ bridge_producer_bury(BridgeProducer *producer, const BridgeValue *received,
 	error = bridge_dead_send(producer->client, &letter, (void *) number);
 	rd_kafka_headers_destroy(headers);
 	if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
+	{
 		bridge_metrics_add(BRIDGE_METRIC_PUBLISH_DEAD, 1);
+		bridge_metrics_add(BRIDGE_METRIC_PUBLISH_QUEUE_BYTES,
+						   (int64_t) bridge_dead_value_length(received->length));
+	}
 	return judge_sent(producer, BANK_TOPIC_DEAD, lsn, error);
 }
 

@@ -409,11 +409,14 @@ look_for_redis(Project *project)
 static void
 say_state(Project *project, BridgeConsumerState state)
 {
+	int64_t		lag;
+
 	if (project->consumer == NULL)
 		return;
-	bridge_metrics_set(BRIDGE_METRIC_PROJECT_LAG_RECORDS,
-					   bridge_consumer_lag(project->consumer,
-										   &project->applied));
+	lag = bridge_consumer_lag(project->consumer, &project->applied);
+	bridge_metrics_set(BRIDGE_METRIC_PROJECT_LAG_RECORDS, lag);
+	bridge_metrics_set(BRIDGE_METRIC_PROJECT_LAG_SECONDS,
+					   bridge_consumer_age_ms(project->consumer, lag));
 	bridge_consumer_commit(project->consumer, &project->applied);
 	if (state == BRIDGE_CONSUMER_UNREACHABLE)
 		say_unhealthy("kafka does not answer");

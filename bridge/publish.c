@@ -22,6 +22,7 @@
 
 #define RECORD_INTERVAL_MS 1000
 #define STATUS_INTERVAL_MS 10000
+#define LOOK_INTERVAL_MS 5000
 #define TICK_MS 1000
 #define STALL_UNHEALTHY_MS 5000
 #define STALL_MS 60000
@@ -32,12 +33,28 @@
 /* Acknowledgements are served at least once in so many frames. */
 #define FRAME_BATCH 256
 
-static const char heartbeat_query[] =
-	"SELECT bank_ledger.beat(),"
-	" pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_lsn(), confirmed_flush_lsn),"
-	" coalesce(safe_wal_size, -1) "
-	"FROM pg_catalog.pg_replication_slots "
-	"WHERE slot_name OPERATOR(pg_catalog.=) '" BANK_SLOT "'";
+static const char heartbeat_query[] = "SELECT bank_ledger.beat()";
+
+/* How the slot stands: bytes and milliseconds behind, what is safe, its state. */
+static const char slot_query[] =
+	"SELECT pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_lsn(),"
+	" s.confirmed_flush_lsn),"
+	" coalesce((SELECT pg_catalog.round(1000 OPERATOR(pg_catalog.*)"
+	" extract(epoch FROM r.flush_lag)) FROM pg_catalog.pg_stat_replication AS r"
+	" WHERE r.pid OPERATOR(pg_catalog.=) s.active_pid), 0),"
+	" coalesce(s.safe_wal_size, -1),"
+	" coalesce(pg_catalog.array_position("
+	"ARRAY['reserved', 'extended', 'unreserved'], s.wal_status)"
+	" OPERATOR(pg_catalog.-) 1, 3) "
+	"FROM pg_catalog.pg_replication_slots AS s "
+	"WHERE s.slot_name OPERATOR(pg_catalog.=) '" BANK_SLOT "'";
+
+static const BridgeMetric slot_metrics[] = {
+	BRIDGE_METRIC_PUBLISH_LAG_BYTES, BRIDGE_METRIC_PUBLISH_LAG_SECONDS,
+	BRIDGE_METRIC_PUBLISH_SAFE_WAL_BYTES, BRIDGE_METRIC_PUBLISH_SLOT_STATE
+};
+
+#define SLOT_COLUMNS 4
 
 typedef struct Publisher
 {
@@ -48,6 +65,7 @@ typedef struct Publisher
 	bool		beating;		/* a heartbeat's answer is awaited */
 	int64_t		status_at;
 	int64_t		beat_at;
+	int64_t		look_at;		/* at the slot, for the metrics */
 	int64_t		record_at;
 	int			backoff_ms;
 } Publisher;
@@ -112,27 +130,36 @@ take_heartbeat(Publisher *publisher)
 		if (PQresultStatus(result) != PGRES_TUPLES_OK)
 			bridge_log(BRIDGE_LOG_WARNING, "heartbeat failed", "error=%s",
 					   PQresultErrorMessage(result));
-		else if (PQntuples(result) == 1)
-		{
-			bridge_metrics_set(BRIDGE_METRIC_PUBLISH_LAG_BYTES,
-							   strtoll(PQgetvalue(result, 0, 1), NULL, 10));
-			bridge_metrics_set(BRIDGE_METRIC_PUBLISH_SAFE_WAL_BYTES,
-							   strtoll(PQgetvalue(result, 0, 2), NULL, 10));
-		}
+		else if (PQntuples(result) == 1 && PQnfields(result) == SLOT_COLUMNS)
+			for (int i = 0; i < SLOT_COLUMNS; i++)
+				bridge_metrics_set(slot_metrics[i],
+								   strtoll(PQgetvalue(result, 0, i), NULL, 10));
 		PQclear(result);
 	}
 	publisher->beating = PQisBusy(sql) == 1;
 	return true;
 }
 
+/* A heartbeat, or a look at the slot, whichever is due; one at a time. */
 static bool
 send_heartbeat(Publisher *publisher, int64_t now)
 {
-	if (publisher->beating || now < publisher->beat_at)
+	const char *query = NULL;
+
+	if (publisher->beating)
 		return true;
-	publisher->beat_at = now + publisher->config->publish_heartbeat_s * 1000;
-	publisher->beating = true;
-	return PQsendQuery(publisher->session.sql, heartbeat_query) == 1;
+	if (now >= publisher->beat_at)
+	{
+		query = heartbeat_query;
+		publisher->beat_at = now + publisher->config->publish_heartbeat_s * 1000;
+	}
+	else if (now >= publisher->look_at)
+	{
+		query = slot_query;
+		publisher->look_at = now + LOOK_INTERVAL_MS;
+	}
+	publisher->beating = query != NULL;
+	return query == NULL || PQsendQuery(publisher->session.sql, query) == 1;
 }
 
 static bool

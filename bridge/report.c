@@ -33,6 +33,13 @@
 #define RETRY_MIN_MS 100
 #define RETRY_MAX_MS 5000
 #define STOP_GRACE_MS 3000
+#define BACKLOG_PERIOD_MS 5000
+
+static const char *const circuit_reasons[] = {
+	[BRIDGE_CIRCUIT_CLOSED] = "",
+	[BRIDGE_CIRCUIT_HALF_OPEN] = "the circuit to BACEN is half open",
+	[BRIDGE_CIRCUIT_OPEN] = "the circuit to BACEN is open; transfers are stored"
+};
 
 typedef struct Report
 {
@@ -45,6 +52,8 @@ typedef struct Report
 	int			parallel;		/* attempts under way at most */
 	int			wake_fd;		/* readable with records or at the stop */
 	int			begin_wait_ms;
+	int64_t		backlog_ms;		/* when it is counted next */
+	BridgeCircuit circuit;		/* as last seen */
 	BridgeNotification batch[BATCH_MAX];
 	int			count;			/* notifications in the batch */
 	bool		full;			/* more records may wait */
@@ -300,18 +309,44 @@ store_results(Report *report)
 		note_store_failure(report);
 }
 
+/* Counts now and then what BACEN has not taken. */
+static void
+look_at_backlog(Report *report)
+{
+	BridgeBacklog backlog;
+
+	if (report->consumer == NULL || bridge_clock_ms() < report->backlog_ms)
+		return;
+	report->backlog_ms = bridge_clock_ms() + BACKLOG_PERIOD_MS;
+	if (!bridge_notification_count(&report->store, &backlog))
+	{
+		note_store_failure(report);
+		return;
+	}
+	report->circuit = backlog.circuit;
+	bridge_metrics_set(BRIDGE_METRIC_REPORT_PENDING, backlog.pending);
+	bridge_metrics_set(BRIDGE_METRIC_REPORT_SENDING, backlog.sending);
+	bridge_metrics_set(BRIDGE_METRIC_REPORT_GIVEN_UP, backlog.dead);
+	bridge_metrics_set(BRIDGE_METRIC_REPORT_OLDEST, backlog.oldest_ms);
+	bridge_metrics_set(BRIDGE_METRIC_REPORT_CIRCUIT, backlog.circuit);
+}
+
 static void
 say_state(Report *report, BridgeConsumerState state)
 {
+	int64_t		lag;
+
 	if (report->consumer == NULL)
 		return;
-	bridge_metrics_set(BRIDGE_METRIC_REPORT_LAG_RECORDS,
-					   bridge_consumer_lag(report->consumer, &report->offsets));
+	lag = bridge_consumer_lag(report->consumer, &report->offsets);
+	bridge_metrics_set(BRIDGE_METRIC_REPORT_LAG_RECORDS, lag);
+	bridge_metrics_set(BRIDGE_METRIC_REPORT_LAG_SECONDS,
+					   bridge_consumer_age_ms(report->consumer, lag));
 	bridge_consumer_commit(report->consumer, &report->offsets);
 	if (state == BRIDGE_CONSUMER_UNREACHABLE)
 		say_unhealthy("kafka does not answer");
 	else
-		bridge_health_set(BRIDGE_ROLE_REPORT, true, "");
+		bridge_health_set(BRIDGE_ROLE_REPORT, true, circuit_reasons[report->circuit]);
 }
 
 /* One batch, from Kafka to the first attempts. */
@@ -331,6 +366,7 @@ step(Report *report)
 		code = store_batch(report);
 	if (code != BRIDGE_EXIT_OK)
 		return code;
+	look_at_backlog(report);
 	say_state(report, state);
 	if (report->ends_early)
 		say_unhealthy("a record is not understood, and bank.dead takes none");

@@ -324,6 +324,8 @@ CREATE TABLE bank_report.notification (
 ) WITH (fillfactor = 70);
 CREATE INDEX notification_due_idx ON bank_report.notification (next_attempt_at)
     WHERE state IN ('pending', 'sending');
+CREATE INDEX notification_dead_idx ON bank_report.notification (transfer_id)
+    WHERE state = 'dead';
 COMMENT ON TABLE bank_report.notification IS 'One row for each transfer BACEN must know; committed before anything is sent.';
 COMMENT ON COLUMN bank_report.notification.state IS 'pending: due at next_attempt_at. sending: leased until next_attempt_at. delivered, dead: final.';
 COMMENT ON COLUMN bank_report.notification.attempts IS 'Sends begun; committed before each; also the X-Attempt header.';

@@ -192,6 +192,72 @@ def metric(name):
     return int(re.search(rf'^bank_bridge_{name} (\d+)$', text, re.M).group(1))
 
 
+def value(name):
+    """A metric that need not be an integer."""
+    text = http('GET', env()['BANK_BRIDGE_METRICS_URL']).decode()
+    return float(re.search(rf'^bank_bridge_{name} (\S+)$', text, re.M).group(1))
+
+
+def status(*words, **settings):
+    done = subprocess.run(
+        [ROOT / 'deploy/as-server', ROOT / 'bridge/build/bank-bridge', '--config',
+         RUN / 'bridge/bank-bridge.conf', 'status', *words], cwd=ROOT, timeout=DEADLINE,
+        env={**os.environ, **settings}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        check=False)
+    return done.returncode, done.stdout.decode()
+
+
+def test_metrics_of_an_outage(accounts):
+    """Backlog, age and circuit, in /metrics, /health and for a person."""
+    http('PUT', env()['BANK_BACEN_URL'] + '/_control/answers',
+         [{'path': '/notificacoes', 'status': 503, 'times': 0}])
+    try:
+        for _ in range(10):
+            transfer(accounts)
+        wait_until(lambda: value('report_pending') == 10 and value('report_circuit') > 0,
+                   'the backlog is not seen')
+        assert 0 < value('report_oldest_seconds') < 600
+        wait_until(lambda: 'circuit' in health()['roles']['report']['reason'], 'nor said')
+        code, text = status()
+        assert code == 0 and '10 pending' in text and re.search('circuit +(half )?open', text)
+    finally:
+        http('PUT', env()['BANK_BACEN_URL'] + '/_control/answers', [])
+    query("UPDATE bank_report.gate SET opened_until = now()")
+    query("UPDATE bank_report.notification SET next_attempt_at = now() WHERE state = 'pending'")
+    query('CALL bank_report.retry()')
+    wait_until(lambda: value('report_pending') == 0 and value('report_circuit') == 0
+               and value('report_oldest_seconds') == 0, 'the end of it is not seen')
+
+
+def test_status_for_a_person(accounts):
+    wait_until(lambda: value('publish_lag_bytes') >= 0 and value('publish_heartbeats_total') > 0,
+               'the slot is not looked at')
+    code, text = status()
+    assert code == 0 and len(text.splitlines()) < 24
+    assert [line.split()[:2] for line in text.splitlines() if not line.startswith(' ')] == [
+        [role, 'works'] for role in ('publish', 'project', 'report')]
+    assert '?' not in text and 'reserved' in text and 'unlimited safe' in text
+    assert status('--sometimes')[0] == 2
+    code, text = status(BANK_BRIDGE_HTTP_PORT='1')
+    assert code == 1 and 'no bridge answers' in text
+    os.kill(int((RUN / 'pid' / 'redis').read_text().split()[0]), signal.SIGKILL)
+    wait_until(lambda: not health()['healthy'], 'redis is not missed')
+    code, text = status()
+    assert code == 1 and re.search('^project +NOT READY.*redis', text, re.M)
+
+
+def test_status_keeps_one_screen(accounts):
+    watch = subprocess.Popen(
+        [ROOT / 'deploy/as-server', ROOT / 'bridge/build/bank-bridge', '--config',
+         RUN / 'bridge/bank-bridge.conf', 'status', '--watch'], cwd=ROOT,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    screens = b''
+    while screens.count(b'\033[H\033[J') < 2 or b'circuit' not in screens.split(b'\033[J')[-1]:
+        screens += watch.stdout.read1(65536)
+    watch.terminate()
+    assert watch.wait(DEADLINE) == 0
+
+
 def letters(key):
     """The records of bank.dead with a key, headers as a dictionary."""
     done = subprocess.run(
