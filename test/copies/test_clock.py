@@ -98,6 +98,12 @@ class Teller(Session):
     def balance(self, account=None):
         return self.rows('SELECT * FROM bank.ledger_balance(%s)', account or self.a)[0]
 
+    def ahead(self):
+        """The accounts of ours that verify() finds ahead of the clock."""
+        found = {row['subject'].removeprefix('account ') for row in
+                 self.rows("SELECT subject FROM bank.verify() WHERE invariant = '4'")}
+        return found & {self.a, self.b, self.empty}
+
     def accept(self, *accounts):
         for account in accounts:
             self.rows('SELECT bank.accept_clock(%s)', account)
@@ -146,7 +152,10 @@ def test_a_large_step_back_is_refused_until_the_clock_has_come_up(teller):
     assert [teller.state_of(f'SELECT {call}') for call in calls] == ['LG020'] * len(calls)
     assert teller.value('SELECT result FROM bank.transfer_batch(ARRAY[%s]::uuid[], '
                         'ARRAY[%s]::uuid[], ARRAY[1])', teller.a, teller.b) == 'LG020'
+    assert teller.ahead() == {teller.a, teller.b, teller.empty}
+    assert teller.value('SELECT count(*) FROM bank.verify(%s)', teller.a) == 1
     teller.clock.move(HOUR_S)
+    assert teller.ahead() == set()
     assert teller.refusal() == '00000'
 
 
@@ -156,6 +165,7 @@ def test_an_accepted_account_goes_on_at_its_last_date(teller):
     teller.accept(teller.a)
     assert teller.refusal() == 'LG020', 'the other account was not accepted'
     teller.accept(teller.b, teller.b)
+    assert teller.ahead() == {teller.empty}
     assert teller.transfer()['completed_at'] == first['completed_at']
     kinds = teller.rows("SELECT count(*) AS accepted FROM bank_ledger.account_event "
                         "WHERE kind = 'clock_accepted' AND account_id IN (%s, %s)",
