@@ -93,7 +93,9 @@ read_period(BankOpenMode mode)
 /*
  * Takes date, period and actor of what is to be appended; the caller has its
  * locks.  The transaction has its id before the period is read: a period is
- * sealed only after all that had theirs while it was open have ended.
+ * sealed only after all that had theirs while it was open have ended.  And
+ * before the date: whoever has none yet will date nothing before now
+ * (horizon.c).
  */
 void
 bank_ledger_begin(BankLedger *ledger)
