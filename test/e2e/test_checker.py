@@ -130,7 +130,7 @@ SPOILT = {
     '9: an order': swap_places,
     '9: a seal missing': lambda s: s.records.remove(s.sealed),
     '9: a seal of something else': lambda s: say(s.sealed, root='00'),
-    '9: a transaction torn': lambda s: add(vars(s.balance), 'lsn', -1),
+    '9: a transaction torn': lambda s: add(vars(s.balance), 'lsn', -8),
     '11: a notification': lambda s: s.notifications.remove(s.notification),
     '11: a notification of what': lambda s: s.notification.update(amount=1),
     '11: a second first attempt': lambda s: post_again(s, accepted=False),
