@@ -53,7 +53,7 @@ COMMENT ON COLUMN bank.accounts.kind IS 'Always customer.';
 COMMENT ON COLUMN bank.accounts.currency IS 'ISO 4217 code, as in bank.currency.';
 COMMENT ON COLUMN bank.accounts.status IS 'active or inactive.';
 COMMENT ON COLUMN bank.accounts.balance IS 'Minor units of currency, what is held included.';
-COMMENT ON COLUMN bank.accounts.held IS 'Minor units that holds reserve.';
+COMMENT ON COLUMN bank.accounts.held IS 'Minor units that holds reserve, as last written: bank.ledger_balance leaves out those that have expired since.';
 COMMENT ON COLUMN bank.accounts.version IS 'Counts what happened to the account, from 1 on, without gap.';
 COMMENT ON COLUMN bank.accounts.opened_at IS 'When the account was created.';
 COMMENT ON COLUMN bank.accounts.updated_at IS 'Date of the last thing that happened to the account.';
