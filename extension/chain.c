@@ -121,6 +121,8 @@ bank_chain_continue(BankChain *chain, const BankEntry *entry)
 	{
 		chain->last_transfer = *entry->previous;
 		chain->is_closed = entry->row->event.kind == BANK_ACCOUNT_INACTIVATED;
+		if (entry->row->event.kind == BANK_ACCOUNT_LIMIT_SET)
+			chain->limit = entry->row->event.amount;
 	}
 }
 
@@ -307,6 +309,20 @@ bank_chain_judge(BankJudge *judge, BankChain *chain, const BankEntry *entry)
 	bank_chain_continue(chain, entry);
 }
 
+/* The limit last set, whether it counts already or not. */
+static const BankOptionalAmount *
+last_limit(const BankAccount *account)
+{
+	return account->next_limit_day.is_set ? &account->next_limit :
+		&account->daily_limit;
+}
+
+static bool
+same_amount(const BankOptionalAmount *a, const BankOptionalAmount *b)
+{
+	return a->is_set == b->is_set && (!a->is_set || a->value == b->value);
+}
+
 /* Judges the account's row by the last entry. */
 void
 bank_chain_finish(BankJudge *judge, const BankChain *chain,
@@ -324,6 +340,8 @@ bank_chain_finish(BankJudge *judge, const BankChain *chain,
 			  '2', "the account does not point to its last transfer");
 	BROKEN_IF(!same_digest(&account->digest, &chain->digest),
 			  '2', "the account's digest is not that of its last entry");
+	BROKEN_IF(!chain->is_cut && !same_amount(last_limit(account), &chain->limit),
+			  '2', "the account's limit is not the one last set");
 	BROKEN_IF(account->updated_at != chain->dated,
 			  '4', "the account was not updated at its last entry");
 	BROKEN_IF(bank_clock_lead_is_too_far(&judge->journal->ledger, account),

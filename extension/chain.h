@@ -41,6 +41,8 @@ typedef struct BankChain
 	TimestampTz dated;
 	BankOptionalUuid last_transfer;
 	BankDigest	digest;
+	BankOptionalAmount limit;	/* as last set */
+	bool		is_cut;			/* entries before the first one were not read */
 	int32		waiting;		/* entries read before their turn */
 } BankChain;
 

@@ -309,6 +309,7 @@ continue_from_before(BankEntries *entries, BankChain *chain, const BankEntry *fi
 	BankJournalRow row;
 	BankEntry	before;
 
+	chain->is_cut = true;
 	if (bank_reader_find_event(journal, &first->account_id, first->version - 1, &row))
 		bank_chain_entry_of(&row, false, &before);
 	else if (first->previous->is_set &&

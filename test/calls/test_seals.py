@@ -5,6 +5,8 @@ import uuid
 
 import pytest
 
+from conftest import wait_until
+
 CREATE = 'SELECT bank.create_account(%s, %s, %s)'
 TRANSFER = 'SELECT transfer_id FROM bank.transfer(%s, %s, 1)'
 DIGESTS = 'SELECT digests FROM bank_ledger.leaf WHERE period BETWEEN %s AND %s'
@@ -31,12 +33,11 @@ def beat(session, times=4):
 
 
 def seal_past(session, number):
-    """Beats until a period is sealed; two steps make a seal."""
-    for _ in range(8):
+    """Beats until a period is sealed: any transaction may hold it back a while."""
+    def is_sealed():
         beat(session, 1)
-        if newest(session) >= number:
-            return
-    pytest.fail(f'period {number} was not sealed')
+        return newest(session) >= number
+    wait_until(is_sealed, f'period {number} is sealed')
 
 
 def period_of(session, transfer_id):

@@ -2,10 +2,11 @@
 must not be copied: the site's name and what is published."""
 import os
 import shutil
+import time
 
 import pytest
 
-from server import RUN, Copy, run
+from server import DEADLINE_S, RUN, Copy, run
 
 TABLES = ('bank_ledger.customer', 'bank_ledger.account', 'bank_ledger.account_event',
           'bank_ledger.transfer', 'bank_ledger.hold', 'bank_ledger.epoch',
@@ -23,12 +24,22 @@ def make_cluster(copy):
     copy.session('postgres').rows('CREATE DATABASE bank')
 
 
+def seal(session):
+    """Beats until there is one seal more; any transaction may hold it back."""
+    newest = 'SELECT coalesce(max(number), 0) FROM bank_ledger.seal'
+    sealed, end = session.value(newest), time.monotonic() + DEADLINE_S
+    while session.value(newest) == sealed:
+        assert time.monotonic() < end, f'nothing was sealed after {sealed}'
+        session.rows('SELECT bank_ledger.beat()')
+
+
 @pytest.fixture(scope='module')
 def restored(ledger):
     copy = Copy('dump', 2)
     archive = str(copy.folder / 'bank.dump')
     ledger.rows('INSERT INTO bank_report.consumer_offset VALUES (%s, 0, 7) '
                 'ON CONFLICT DO NOTHING', 'bank.transfers')
+    seal(ledger)
     address = ['-h', os.environ['PGHOST'], '-U', 'postgres', '-d', 'bank']
     try:
         make_cluster(copy)
@@ -52,6 +63,13 @@ def test_the_rows_are_the_same(ledger, restored):
 def test_the_digests_go_on(ledger, restored):
     heads = 'SELECT account_id::text, version, digest::text FROM bank_ledger.account ORDER BY 1'
     assert restored.rows(heads) == ledger.rows(heads)
+
+
+def test_seals_came_along_and_go_on(ledger, restored):
+    kept = 'SELECT s::text FROM bank.seal() AS s'
+    assert restored.value(kept) == ledger.value(kept)
+    assert restored.rows('SELECT * FROM bank.verify(seal => %s::bank.seal_row)',
+                         ledger.value(kept)) == []
 
 
 def test_what_must_not_be_copied_is_not(restored):
@@ -89,4 +107,6 @@ def test_named_it_is_a_ledger_of_the_next_epoch(ledger, restored):
         "SELECT chr(get_byte(data, 0)) AS kind FROM pg_logical_slot_get_binary_changes("
         "'restored', NULL, NULL, 'proto_version', '1', 'publication_names', 'bank')")]
     assert kinds.count('I') == 1, 'the transfer is decoded, and the account is not published'
+    assert restored.rows('SELECT * FROM bank.verify()') == []
+    seal(restored)
     assert restored.rows('SELECT * FROM bank.verify()') == []

@@ -1,0 +1,95 @@
+"""bank.verify() while others write: one snapshot, no wait, no false alarm."""
+import threading
+import time
+import uuid
+
+import pytest
+
+from conftest import DEADLINE, Session, wait_until
+
+CREATE = 'SELECT bank.create_account(%s, %s, %s)'
+PAUSE = 0.02        # of a writer between its calls: load, not flood
+POST = '''SELECT bank.transfer_batch(array_agg(p.account_id), array_agg(q.account_id),
+                                     array_agg(1::bigint))
+          FROM generate_series(1, 20) AS n
+          CROSS JOIN LATERAL (SELECT account_id FROM unnest(%(all)s::uuid[]) AS a (account_id)
+                              WHERE n > 0 ORDER BY random() LIMIT 1) AS p
+          CROSS JOIN LATERAL (SELECT account_id FROM unnest(%(all)s::uuid[]) AS a (account_id)
+                              WHERE account_id <> p.account_id ORDER BY random() LIMIT 1) AS q'''
+HOLD = '''SELECT bank.void_hold((bank.hold(%s, %s, 1, now() + interval '1 h')).hold_id)'''
+
+
+@pytest.fixture
+def accounts(operator):
+    """Eight accounts of one customer, each with money."""
+    operator.rows('SET client_min_messages = warning')
+    customer, made = str(uuid.uuid4()), [str(uuid.uuid4()) for _ in range(8)]
+    for account in made:
+        operator.rows(CREATE, customer, 'BRL', account)
+        operator.rows('SELECT bank.deposit(%s, 100000)', account)
+    return made
+
+
+class Writers:
+    """Sessions that post until they are told to stop."""
+
+    def __init__(self, *works):
+        self.going, self.done, self.failures = True, [0] * len(works), []
+        self.threads = [threading.Thread(target=self.write, args=(number, work))
+                        for number, work in enumerate(works)]
+
+    def write(self, number, work):
+        session = Session()
+        try:
+            while self.going:
+                work(session)
+                self.done[number] += 1
+                time.sleep(PAUSE)
+        except Exception as failure:  # pylint: disable=broad-except
+            self.failures.append(failure)
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.going = False
+        for thread in self.threads:
+            thread.join(DEADLINE)
+
+
+def test_it_is_sound_while_others_write(operator, session, accounts):
+    def post(writer):
+        with writer.connection.cursor() as cursor:
+            cursor.execute(POST, {'all': accounts})
+
+    def hold(writer):
+        writer.rows(HOLD, *accounts[:2])
+
+    def beat(writer):
+        writer.rows('SELECT bank_ledger.beat()')
+
+    session.rows('SET default_transaction_read_only = on')
+    found = []
+    with Writers(post, post, hold, beat) as writers:
+        wait_until(lambda: writers.failures or all(n > 2 for n in writers.done),
+                   'all of them write')
+        before = list(writers.done)
+        for _ in range(5):
+            found += session.rows('SELECT * FROM bank.verify()')
+            found += session.rows('SELECT * FROM bank.verify(%s)', accounts[0])
+            found += session.rows("SELECT * FROM bank.verify(since => now() - interval '1 s')")
+        after = list(writers.done)
+    assert found == [] and writers.failures == []
+    assert all(b > a for a, b in zip(before, after)), 'nobody waited for the verification'
+    assert operator.rows('SELECT * FROM bank.verify()') == []
+
+
+def test_it_can_be_cancelled(operator, session, accounts):
+    """A lock on a table it needs keeps it waiting, and it still answers."""
+    operator.rows('BEGIN')
+    operator.rows('LOCK TABLE bank_ledger.transfer IN ACCESS EXCLUSIVE MODE')
+    session.rows("SET statement_timeout = '50ms'")
+    assert session.failure('SELECT bank.verify(%s)', accounts[0])[0] == '57014'
+    operator.rows('ROLLBACK')
