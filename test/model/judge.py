@@ -23,6 +23,7 @@ class Judge:
         self.company = Company(history)
         for transaction in history.transactions:
             self.judge_transaction(transaction)
+            self.judge_snapshot(transaction)
 
     def complain(self, invariant, call, text):
         steps = call.transaction.steps
@@ -38,6 +39,19 @@ class Judge:
                 own = kept[step.savepoint].copy()
             elif isinstance(step, Call) and step.state is not None:
                 self.judge_call(step, own)
+
+    def judge_snapshot(self, transaction):
+        """What sees only its snapshot writes over nothing that came after it:
+        there 40001 was due."""
+        if transaction.isolation == READ_COMMITTED or transaction.group is None:
+            return
+        first = transaction.calls()[0]
+        for account in {account for row in transaction.group.rows for account, _ in row.entries}:
+            timeline = self.replay.visible[account]
+            at = next((at for at, (_, group) in enumerate(timeline)
+                       if group is transaction.group), 0)
+            if at and timeline[at - 1][1] and timeline[at - 1][1].earliest > first.returned:
+                self.complain(5, first, f'its transaction wrote over {timeline[at - 1][0]}')
 
     def judge_call(self, call, own):
         named = {call.arguments[0], *call.touches, *changed_by(call)}

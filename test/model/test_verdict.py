@@ -6,7 +6,7 @@ import copy
 import pytest
 
 from authors import marks_of_call
-from history import COMMITTED, ROLLED_BACK, Call
+from history import COMMITTED, REPEATABLE_READ, ROLLED_BACK, Call
 from run import Run
 from verdict import complaints_of
 
@@ -112,8 +112,11 @@ def date_an_entry_back(it):
 
 
 def date_a_closing_back(it):
+    """At its account's last entry, not after it."""
     row = it.some_row('inactivated')
-    row.dated -= SECOND_US
+    (account, version), = row.entries
+    row.dated = next(other.dated for other in it.journal.rows
+                     if (account, version - 1) in other.entries)
 
 
 def answer_another_balance(it):
@@ -156,6 +159,15 @@ def commit_what_was_rolled_back(it):
 def roll_back_what_was_committed(it):
     call = it.some_posting(lambda call: call.transaction.single)
     call.transaction.outcome = ROLLED_BACK
+
+
+def take_a_snapshot_long_before(it):
+    """Then others had changed since what the transaction wrote over."""
+    call = it.some_posting(lambda call: call.transaction.outcome == COMMITTED
+                           and call.transaction.isolation == REPEATABLE_READ
+                           and call is call.transaction.steps[0])
+    for name in ('called', 'returned'):
+        setattr(call, name, getattr(call, name) - SECOND_US)
 
 
 def undo_half_a_transaction(it):
@@ -235,6 +247,7 @@ WAYS = [
     change_an_account, date_an_entry_back, date_a_closing_back, answer_another_balance,
     answer_later_than_it_was, answer_before_it_was, read_an_old_version, read_another_balance,
     commit_what_was_rolled_back, roll_back_what_was_committed, undo_half_a_transaction,
+    take_a_snapshot_long_before,
     lose_a_holds_end, change_a_hold, end_a_hold_late, answer_another_held, reverse_another,
     answer_a_batch('LG005', 'ok'), answer_a_batch('22023', 'LG005'),
     answer_a_batch('ok', 'LG005'), ignore_a_limit,
