@@ -37,6 +37,7 @@
 
 #include "bank.h"
 #include "compat.h"
+#include "lookup.h"
 #include "relation.h"
 
 /* Opens a table of the ledger; close it with bank_relation_close. */
@@ -175,28 +176,43 @@ primary_key_of(const BankRelation *table)
 	return index;
 }
 
+/* By a scan of the server's: of the key's index, or of all rows. */
+static bool
+scan_for_row(BankRelation *table, ScanKey keys, int nkeys, Snapshot snapshot)
+{
+	Oid			index = nkeys > 0 ? primary_key_of(table) : InvalidOid;
+	SysScanDesc scan = systable_beginscan(table->relation, index, nkeys > 0,
+										  snapshot, nkeys, keys);
+	bool		found = HeapTupleIsValid(systable_getnext(scan));
+
+	if (found)
+		ExecCopySlot(table->slot, scan->slot);
+	systable_endscan(scan);
+	return found;
+}
+
 static bool
 find_row(BankRelation *table, const Datum *key, int nkeys, Snapshot snapshot,
 		 bool must_see, BankRow *row)
 {
 	ScanKeyData keys[2];
-	SysScanDesc scan;
 	bool		found;
 
 	Assert(nkeys <= lengthof(keys));
 	for (int i = 0; i < nkeys; i++)
 		init_key(table, i, key[i], &keys[i]);
-	scan = systable_beginscan(table->relation,
-							  nkeys > 0 ? primary_key_of(table) : InvalidOid,
-							  nkeys > 0, snapshot, nkeys, keys);
-	found = HeapTupleIsValid(systable_getnext(scan));
+	if (nkeys > 0 && bank_table_is_for_write(table->mode))
+		found = bank_lookup(table->relation, primary_key_of(table), keys, nkeys,
+							snapshot, table->slot);
+	else
+		found = scan_for_row(table, keys, nkeys, snapshot);
 	if (found)
 	{
 		if (must_see)
-			require_visible(table, scan->slot);
-		copy_row(table, scan->slot, row);
+			require_visible(table, table->slot);
+		copy_row(table, table->slot, row);
+		ExecClearTuple(table->slot);
 	}
-	systable_endscan(scan);
 	return found;
 }
 
