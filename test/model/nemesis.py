@@ -16,17 +16,18 @@ DEADLINE_S = 60
 class Nemesis:
     """Does one of its harms at each call, which a run makes while it lasts.
 
-    pause: the longest rest between two, in seconds.
+    pause: the longest rest between two, in seconds.  least: how many are done
+    before the run may end.
     """
 
-    def __init__(self, seed, pause, harms):
+    def __init__(self, seed, pause, least, harms):
         self.dice, self.pause, self.harms = random.Random(f'{seed}!'), pause, harms
-        self.done = 0
+        self.left = least
 
     def __call__(self, sessions):
         time.sleep(self.dice.uniform(0, self.pause))
         self.dice.choice(self.harms)(self.dice.choice(sessions))
-        self.done += 1
+        self.left -= 1
 
 
 def shorten_timeouts(sessions):

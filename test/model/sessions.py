@@ -277,7 +277,8 @@ class Session(threading.Thread):
 
 def run_sessions(plan, history, connect, seconds, sessions, least, several, nemesis, prepare):
     """Lets so many sessions work for so long, and until so many operations at
-    least were taken; returns the last one's number."""
+    least were taken and the nemesis has done its least; returns the number of
+    the last operation."""
     stop, numbers = threading.Event(), Numbers()
     first = Session('first', plan, numbers, history, connect, stop)
     first.reach_server()
@@ -292,7 +293,8 @@ def run_sessions(plan, history, connect, seconds, sessions, least, several, neme
         thread.start()
     try:
         end = time.monotonic() + seconds
-        while time.monotonic() < end or numbers.last < least:
+        while (time.monotonic() < end or numbers.last < least
+               or nemesis is not None and nemesis.left > 0):
             if nemesis is not None:
                 nemesis(threads)
             else:

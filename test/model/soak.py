@@ -19,7 +19,7 @@ def quiet(seed):
 def disturbed(seed):
     round_ = Run(seconds=ROUND_S, seed=seed, disturbed={'57014', 'LG009'},
                  prepare=shorten_timeouts)
-    round_.work(Nemesis(seed, 0.1, signals(round_.reader())))
+    round_.work(Nemesis(seed, 0.1, 1, signals(round_.reader())))
     return round_
 
 

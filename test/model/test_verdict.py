@@ -205,13 +205,17 @@ def reverse_another(it):
 
 
 def answer_a_batch(was, becomes):
-    """An item's result is another than it was."""
+    """An item's result is another than it was, in a batch that is surely the
+    author of its rows."""
     def spoil(it):
-        def has_one(call):
-            return call.operation == 'transfer_batch' and call.transaction.single and any(
-                row['result'] == was for row in call.rows)
-        row = next(row for row in it.some_call(has_one).rows if row['result'] == was)
-        row['result'] = becomes
+        posted = {row.key for row in it.journal.rows if row.table == 'transfer'}
+
+        def fits(row):
+            return row['result'] == was and (was == 'ok') == (row['transfer_id'] in posted)
+        call = it.some_call(lambda call: call.operation == 'transfer_batch'
+                            and call.transaction.single and call.transaction.group
+                            and any(map(fits, call.rows)))
+        next(filter(fits, call.rows))['result'] = becomes
     spoil.__name__ = f'answer_a_batch_{becomes}_for_{was}'
     return spoil
 
