@@ -98,6 +98,11 @@ SELECT lives_ok(pg_temp.with_ids($$
                                array_agg(1::bigint), array_agg(gen_random_uuid()))
     FROM generate_series(1, 10000) AS n$$), 'ten thousand transfers');
 SELECT is(pg_temp.found(), 'sound', 'rows in order');
+SELECT lives_ok(pg_temp.with_ids(s.statement), s.statement)
+FROM (VALUES ('SELECT bank.set_limit({a}, 900000)'), ('SELECT bank.deposit({a}, 5)'),
+             ('SELECT bank.deposit({a}, 6)')) AS s (statement);
+SELECT is(pg_temp.found(NULL, (SELECT max(t.completed_at) FROM bank_ledger.transfer AS t)), 'sound',
+          'a limit set before the range is no finding');
 CLUSTER bank_ledger.transfer USING transfer_pkey;
 SELECT is(pg_temp.found(), 'sound', 'rows in no order');
 CREATE TEMPORARY TABLE middle AS
