@@ -12,6 +12,7 @@
 #include "log.h"
 
 #define ERROR_SIZE 512
+#define SCRAM_WORKS_SINCE 0x020601ff
 #define WRITE_TIMEOUT_MS 10000
 #define TOPIC_COUNT 6
 
@@ -143,11 +144,36 @@ bridge_kafka_producer_conf(const BridgeConfig *config)
 	return set_configured(conf, config);
 }
 
+/*
+ * Before 2.6.1 the library sent its part of the nonce twice, which brokers
+ * since 3.7.2 and 3.8.1 take for a wrong password.
+ */
+static void
+warn_of_scram(const rd_kafka_conf_t *conf)
+{
+	static bool warned;
+	char		mechanism[32] = "";
+	size_t		size = sizeof(mechanism);
+
+	if (warned || rd_kafka_version() >= SCRAM_WORKS_SINCE ||
+		rd_kafka_conf_get(conf, "sasl.mechanisms", mechanism, &size) !=
+		RD_KAFKA_CONF_OK || strncmp(mechanism, "SCRAM", 5) != 0)
+		return;
+	warned = true;
+	bridge_log(BRIDGE_LOG_WARNING, "librdkafka before 2.6.1 cannot log in by SCRAM"
+			   " where the broker is of 3.7.2, 3.8.1 or later",
+			   "library=%s hint=%s", rd_kafka_version_str(),
+			   "Use PLAIN over SSL, a client certificate, or a later library.");
+}
+
 rd_kafka_t *
 bridge_kafka_client(rd_kafka_type_t type, rd_kafka_conf_t *conf)
 {
 	char		error[ERROR_SIZE];
-	rd_kafka_t *client = rd_kafka_new(type, conf, error, sizeof(error));
+	rd_kafka_t *client;
+
+	warn_of_scram(conf);
+	client = rd_kafka_new(type, conf, error, sizeof(error));
 
 	if (client == NULL)
 	{
