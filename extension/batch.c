@@ -396,14 +396,14 @@ try_journal(Batch *batch)
 	return is_written;
 }
 
-/* Tables that are opened in a subtransaction would be lost with it. */
+/* What is opened in a subtransaction would be lost with it. */
 static void
 open_tables(BankLedger *ledger)
 {
-	(void) bank_ledger_account_table(ledger);
-	(void) bank_ledger_event_table(ledger);
-	(void) bank_ledger_transfer_table(ledger);
-	(void) bank_ledger_hold_table(ledger);
+	bank_relation_open_indexes(bank_ledger_account_table(ledger));
+	bank_relation_open_indexes(bank_ledger_event_table(ledger));
+	bank_relation_open_indexes(bank_ledger_transfer_table(ledger));
+	bank_relation_open_indexes(bank_ledger_hold_table(ledger));
 }
 
 /*

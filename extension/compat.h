@@ -14,6 +14,12 @@
 #define BANK_PRIMARY_KEY(relation) RelationGetPrimaryKeyIndex(relation)
 #endif
 
+#if PG_VERSION_NUM >= 170000
+#define BANK_INDEX_INSERT_CLEANUP(index, info) index_insert_cleanup(index, info)
+#else
+#define BANK_INDEX_INSERT_CLEANUP(index, info) ((void) (info))
+#endif
+
 #if PG_VERSION_NUM >= 160000
 typedef TU_UpdateIndexes BankUpdatedIndexes;
 #define BANK_INDEXES_UPDATED(updated) ((updated) != TU_None)

@@ -4,7 +4,9 @@
  *
  * What the executor wants to know of an index, its predicate made ready to
  * run above all, costs more than an insertion, and does not change from call
- * to call.  So it is prepared once (table.c says for how long it holds).
+ * to call.  So it is prepared once (table.c says for how long it holds).  An
+ * index is opened when a row first has an entry for it: most transfers have
+ * none for three of the journal's.
  *
  * Locks: the indexes, as the executor does, until they are closed.
  *
@@ -105,22 +107,10 @@ bank_indexes_have(const BankPreparedIndexes *prepared, Oid index)
 	return false;
 }
 
-/* What an access method keeps in it is this call's alone. */
-static IndexInfo *
-copy_info(const IndexInfo * prepared)
-{
-	IndexInfo  *info = palloc(sizeof(IndexInfo));
-
-	*info = *prepared;
-	info->ii_AmCache = NULL;
-	info->ii_Context = CurrentMemoryContext;
-	return info;
-}
-
 /*
- * Opens the indexes of a table that is open for writing.  The executor looks
- * at little more of the table than them: there is no range table to name it
- * in, and triggers are not fired.
+ * Begins with the indexes of a table that is open for writing.  The executor
+ * looks at little more of the table than them: there is no range table to name
+ * it in, and triggers are not fired.
  */
 void
 bank_indexes_open(BankIndexes *indexes, Relation table,
@@ -129,32 +119,77 @@ bank_indexes_open(BankIndexes *indexes, Relation table,
 	ResultRelInfo *result = makeNode(ResultRelInfo);
 
 	result->ri_RelationDesc = table;
-	result->ri_IndexRelationDescs = palloc(prepared->nindexes * sizeof(Relation));
-	result->ri_IndexRelationInfo = palloc(prepared->nindexes * sizeof(IndexInfo *));
-	for (int i = 0; i < prepared->nindexes; i++)
-	{
-		result->ri_IndexRelationDescs[i] = index_open(prepared->ids[i], RowExclusiveLock);
-		result->ri_IndexRelationInfo[i] = copy_info(prepared->infos[i]);
-	}
 	result->ri_NumIndices = prepared->nindexes;
+	result->ri_IndexRelationDescs = palloc0(prepared->nindexes * sizeof(Relation));
+	result->ri_IndexRelationInfo = palloc0(prepared->nindexes * sizeof(IndexInfo *));
+	indexes->prepared = prepared;
 	indexes->result = result;
-	indexes->estate = prepared->estate;
 }
 
-/* Adds a row's entries: to all indexes, or those that an update touches. */
+/* What an access method keeps in the copy is this call's alone. */
+static void
+open_index(BankIndexes *indexes, int i)
+{
+	IndexInfo  *info = palloc(sizeof(IndexInfo));
+
+	*info = *indexes->prepared->infos[i];
+	info->ii_AmCache = NULL;
+	info->ii_Context = CurrentMemoryContext;
+	indexes->result->ri_IndexRelationInfo[i] = info;
+	indexes->result->ri_IndexRelationDescs[i] =
+		index_open(indexes->prepared->ids[i], RowExclusiveLock);
+}
+
+static bool
+is_open(const BankIndexes *indexes, int i)
+{
+	return indexes->result->ri_IndexRelationDescs[i] != NULL;
+}
+
+/* Before a subtransaction, with which what is opened in it would be lost. */
+void
+bank_indexes_open_all(BankIndexes *indexes)
+{
+	for (int i = 0; i < indexes->prepared->nindexes; i++)
+		if (!is_open(indexes, i))
+			open_index(indexes, i);
+}
+
+static bool
+has_entry(const BankPreparedIndexes *prepared, int i, TupleTableSlot *slot)
+{
+	ExprContext *context = GetPerTupleExprContext(prepared->estate);
+
+	context->ecxt_scantuple = slot;
+	return ExecQual(prepared->infos[i]->ii_PredicateState, context);
+}
+
+/*
+ * Adds a row's entries: to all indexes, or those that an update touches.  The
+ * executor passes over an index that is not open.
+ */
 void
 bank_indexes_insert(BankIndexes *indexes, TupleTableSlot *slot,
 					BankUpdatedIndexes which)
 {
-	if (indexes->result->ri_NumIndices == 0)
-		return;
-	list_free(BANK_INSERT_INDEX_TUPLES(indexes->result, slot, indexes->estate,
-									   which));
-	ResetPerTupleExprContext(indexes->estate);
+	EState	   *estate = indexes->prepared->estate;
+
+	for (int i = 0; i < indexes->prepared->nindexes; i++)
+		if (!is_open(indexes, i) && has_entry(indexes->prepared, i, slot))
+			open_index(indexes, i);
+	if (indexes->prepared->nindexes > 0)
+		list_free(BANK_INSERT_INDEX_TUPLES(indexes->result, slot, estate, which));
+	ResetPerTupleExprContext(estate);
 }
 
 void
 bank_indexes_close(BankIndexes *indexes)
 {
-	ExecCloseIndices(indexes->result);
+	for (int i = 0; i < indexes->prepared->nindexes; i++)
+		if (is_open(indexes, i))
+		{
+			BANK_INDEX_INSERT_CLEANUP(indexes->result->ri_IndexRelationDescs[i],
+									  indexes->result->ri_IndexRelationInfo[i]);
+			index_close(indexes->result->ri_IndexRelationDescs[i], RowExclusiveLock);
+		}
 }

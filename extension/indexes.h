@@ -10,10 +10,11 @@
 
 typedef struct BankPreparedIndexes BankPreparedIndexes;
 
+/* An index is opened when a row first has an entry for it. */
 typedef struct BankIndexes
 {
+	const BankPreparedIndexes *prepared;
 	ResultRelInfo *result;
-	EState	   *estate;			/* kept from call to call, as is what it holds */
 } BankIndexes;
 
 extern BankPreparedIndexes *bank_indexes_prepare(Relation table,
@@ -21,6 +22,7 @@ extern BankPreparedIndexes *bank_indexes_prepare(Relation table,
 extern bool bank_indexes_have(const BankPreparedIndexes *prepared, Oid index);
 extern void bank_indexes_open(BankIndexes *indexes, Relation table,
 							  const BankPreparedIndexes *prepared);
+extern void bank_indexes_open_all(BankIndexes *indexes);
 extern void bank_indexes_insert(BankIndexes *indexes, TupleTableSlot *slot,
 								BankUpdatedIndexes which);
 extern void bank_indexes_close(BankIndexes *indexes);

@@ -52,6 +52,13 @@ bank_relation_open(BankRelation *table, const BankShape *shape, BankOpenMode mod
 	table->slot = table_slot_create(table->relation, NULL);
 }
 
+/* Opens what else would be opened when it is first written. */
+void
+bank_relation_open_indexes(BankRelation *table)
+{
+	bank_indexes_open_all(&table->indexes);
+}
+
 /*
  * What was written keeps its locks until the end of the transaction; what was
  * only read is let go, so that nobody waits for a caller that waits for others.
