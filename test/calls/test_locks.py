@@ -71,3 +71,28 @@ def test_other_interrupts_are_served_while_customer_api_is_asked(operator, sessi
         operator.rows('SELECT pg_cancel_backend(%s)', session.pid)
         thread.join(DEADLINE)
     assert still_asking
+
+
+def test_batches_with_the_same_keys_in_opposite_orders(operator, session, pair):
+    """Their accounts differ, so that the index of keys alone makes them meet:
+    its entries are made in the order of the keys, and one of them waits."""
+    other, gate = Session(), Session()
+    customer, payer, payee = (str(uuid.uuid4()) for _ in range(3))
+    for account in (payer, payee):
+        operator.rows(CREATE, customer, 'BRL', account)
+    operator.rows('SELECT bank.deposit(%s, 10000)', payer)
+    operator.rows('SELECT bank.deposit(%s, 10000)', pair[1])
+    batch = ('SELECT DISTINCT r.result FROM bank.transfer_batch(array_fill(%s::uuid, ARRAY[{0}]), '
+             'array_fill(%s::uuid, ARRAY[{0}]), array_fill(1::bigint, ARRAY[{0}]), %s::uuid[]) '
+             'AS r').format(3000)
+    keys = [str(uuid.uuid4()) for _ in range(3000)]
+    gate.rows('BEGIN')
+    gate.rows('LOCK TABLE bank_ledger.transfer IN SHARE MODE')
+    threads = [in_background(lambda: session.rows(batch, *pair[1:], keys)),
+               in_background(lambda: other.rows(batch, payer, payee, keys[::-1]))]
+    waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND pid IN (%s, %s)"
+    wait_until(lambda: operator.value(waiting, session.pid, other.pid) == 2, 'both are at the gate')
+    gate.rows('COMMIT')
+    for thread, _ in threads:
+        thread.join(DEADLINE)
+    assert sorted(result for _, (result,) in threads) == [[('LG008',)], [('ok',)]]
