@@ -28,7 +28,6 @@
 #include "rights.h"
 #include "row.h"
 
-PG_FUNCTION_INFO_V1(bank_local_day);
 PG_FUNCTION_INFO_V1(bank_set_limit);
 
 /* Columns of bank.limit_row. */
@@ -47,13 +46,6 @@ bank_limit_day(TimestampTz at)
 				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
 				 errmsg("timestamp out of range")));
 	return date2j(local.tm_year, local.tm_mon, local.tm_mday) - POSTGRES_EPOCH_JDATE;
-}
-
-/* local_day(at) returns date, for those who verify. */
-Datum
-bank_local_day(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_DATEADT(bank_limit_day(PG_GETARG_TIMESTAMPTZ(0)));
 }
 
 /* When a local day begins. */

@@ -22,7 +22,3 @@ RETURNS bank.account_row
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'bank_accept_clock';
 COMMENT ON FUNCTION bank.accept_clock(uuid) IS
 'Lets an account be posted to although its last date is more than bank.max_clock_lead ahead of the clock (LG020); its entries keep that date until the clock has come up. For operators. Raises LG001, LG004, LG019, 42501, 22004.';
-
-CREATE FUNCTION bank_ledger.local_day(at timestamptz) RETURNS date
-LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'bank_local_day';
-COMMENT ON FUNCTION bank_ledger.local_day(timestamptz) IS 'The day of a date in bank.time_zone.';

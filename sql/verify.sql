@@ -153,35 +153,6 @@ $$;
 COMMENT ON FUNCTION bank_ledger.verify_holds(uuid) IS
 'Part of bank.verify(): each hold by its events and its transfer, of one account or of all (invariant 3).';
 
--- Of today alone: it is all that limits rest on, and the days of the past were
--- those of the time zone of then.
-CREATE FUNCTION bank_ledger.verify_spent()
-RETURNS TABLE (invariant text, subject text, detail text)
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    WITH today AS (SELECT bank_ledger.local_day(statement_timestamp()) AS day),
-    debit AS (
-        SELECT t.from_account AS account_id, t.amount
-        FROM bank_ledger.transfer AS t
-        JOIN today AS d ON bank_ledger.local_day(t.completed_at) = d.day
-        WHERE t.kind IN ('transfer', 'withdrawal')
-          AND t.completed_at > statement_timestamp() - interval '2 days'
-        UNION ALL
-        SELECT h.from_account, CASE h.state WHEN 'pending' THEN h.amount
-                                            WHEN 'posted' THEN h.posted_amount ELSE 0 END
-        FROM bank_ledger.hold AS h
-        JOIN today AS d ON h.counted_day = d.day
-    )
-    SELECT '2', 'account ' || a.account_id::text,
-           format('it has spent %s on %s, and the journal %s', a.spent, a.spent_day, coalesce(s.amount, 0))
-    FROM bank_ledger.account AS a
-    JOIN today AS d ON d.day = a.spent_day
-    LEFT JOIN (SELECT b.account_id, sum(b.amount) AS amount FROM debit AS b GROUP BY b.account_id) AS s
-        ON s.account_id = a.account_id
-    WHERE a.kind = 'customer' AND a.spent <> coalesce(s.amount, 0)
-$$;
-COMMENT ON FUNCTION bank_ledger.verify_spent() IS
-'Part of bank.verify(): what each account has spent today, which its limit is held against (invariant 2).';
-
 CREATE FUNCTION bank_ledger.verify_seals()
 RETURNS TABLE (invariant text, subject text, detail text)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -270,7 +241,6 @@ BEGIN
     IF verify.account_id IS NULL AND NOT in_range THEN
         RETURN QUERY SELECT a.* FROM bank_ledger.verify_accounts() AS a;
         RETURN QUERY SELECT r.* FROM bank_ledger.verify_reversals() AS r;
-        RETURN QUERY SELECT s.* FROM bank_ledger.verify_spent() AS s;
         RETURN QUERY SELECT s.* FROM bank_ledger.verify_seals() AS s;
     END IF;
     IF NOT in_range THEN
