@@ -58,7 +58,7 @@ def marks_of_call(call):
     elif name == 'create_account':
         yield 'created', arguments[2]
     elif name == 'hold':
-        yield 'held', arguments[4]
+        yield 'held', arguments[4], arguments[2]
     elif name == 'expire_holds':
         yield 'expired', 'any'
 
@@ -74,7 +74,8 @@ MARK_BY_FIRST = {
 MARK_OF_KIND = {
     'customer_closing': ('all inactivated', 'customer_id'),
     'customer_reactivated': ('reactivated', 'customer_id'),
-    'hold_created': ('held', 'transfer_id'), 'hold_voided': ('voided', 'transfer_id'),
+    'hold_created': ('held', 'transfer_id', 'amount'),
+    'hold_voided': ('voided', 'transfer_id'),
     'limit_set': ('limited', 'account_id')}
 
 
@@ -91,8 +92,8 @@ def marks_of_row(row):
         return [('created', values['account_id'])] if values['customer_id'] is not None else []
     if row.kind == 'inactivated':
         return [('inactivated', values['account_id']), ('all inactivated', values['customer_id'])]
-    mark, name = MARK_OF_KIND.get(row.kind, (None, None))
-    return [(mark, values[name])] if mark else []
+    mark, *names = MARK_OF_KIND.get(row.kind, (None,))
+    return [(mark, *(values[name] for name in names))] if mark else []
 
 
 def groups_of(journal, history, complaints):

@@ -207,14 +207,18 @@ class Plan:
         pair = self.pair(n, era, number, dice)
         lasts = dice.choice([0, 20_000, 200_000, 2_000_000, 3600_000_000])
         expires = self.expiries.setdefault(n, now() + lasts)
-        return (None, (*pair, self.amount(dice), timestamp(expires), self.id('hold', n),
-                       self.reference(dice)), pair)
+        key = self.id('hold', n)
+        if number and dice.random() < 0.06:
+            key = self.id('shared hold', n // 6)
+        return (None, (*pair, self.amount(dice), timestamp(expires), key, self.reference(dice)),
+                (*pair, key))
 
     def earlier_hold(self, n, dice):
         """The hold of an earlier number, or none, and the accounts it touches."""
         m = self.earlier(n, dice, 'hold')
-        return (self.id('hold', m), self.operation(m).touches) if m != n else \
-            (self.id('hold', 'none', n), ())
+        if m != n and self.operation(m).arguments[4] == self.id('hold', m):
+            return self.id('hold', m), self.operation(m).touches
+        return self.id('hold', 'none', n), ()
 
     def _post_hold(self, n, era, number, dice):
         hold, touches = self.earlier_hold(n, dice)
