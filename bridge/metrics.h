@@ -49,6 +49,8 @@
 	  "Records the brokers refused, or gave no answer about.") \
 	X(PUBLISH, PUBLISH_SAFE_WAL_BYTES, "gauge", "publish_safe_wal_bytes", \
 	  "WAL that may be written before the slot is lost; -1 where unlimited.") \
+	X(PUBLISH, PUBLISH_ACCOUNTS_AHEAD, "gauge", "publish_accounts_ahead", \
+	  "Accounts too far ahead of the clock to be posted to; counted every 10 minutes.") \
 	X(PUBLISH, PUBLISH_CONNECTS, "counter", "publish_connects_total", \
 	  "Replication connections begun.") \
 	X(PUBLISH, PUBLISH_HEARTBEATS, "counter", "publish_heartbeats_total", \

@@ -23,6 +23,7 @@
 #define RECORD_INTERVAL_MS 1000
 #define STATUS_INTERVAL_MS 10000
 #define LOOK_INTERVAL_MS 5000
+#define AHEAD_INTERVAL_MS 600000
 #define TICK_MS 1000
 #define STALL_UNHEALTHY_MS 5000
 #define STALL_MS 60000
@@ -49,12 +50,27 @@ static const char slot_query[] =
 	"FROM pg_catalog.pg_replication_slots AS s "
 	"WHERE s.slot_name OPERATOR(pg_catalog.=) '" BANK_SLOT "'";
 
-static const BridgeMetric slot_metrics[] = {
-	BRIDGE_METRIC_PUBLISH_LAG_BYTES, BRIDGE_METRIC_PUBLISH_LAG_SECONDS,
-	BRIDGE_METRIC_PUBLISH_SAFE_WAL_BYTES, BRIDGE_METRIC_PUBLISH_SLOT_STATE
+/* It reads every account, so it is not asked often. */
+static const char ahead_query[] = "SELECT bank_ledger.accounts_ahead()";
+
+/* What is asked beside the stream, one at a time, and the metrics it answers. */
+typedef struct Question
+{
+	const char *query;
+	int			interval_ms;	/* 0: the heartbeat's, which is a setting */
+	int			nmetrics;
+	BridgeMetric metrics[4];
+} Question;
+
+static const Question questions[] = {
+	{heartbeat_query, 0, 0, {0}},
+	{slot_query, LOOK_INTERVAL_MS, 4, {
+			BRIDGE_METRIC_PUBLISH_LAG_BYTES, BRIDGE_METRIC_PUBLISH_LAG_SECONDS,
+	BRIDGE_METRIC_PUBLISH_SAFE_WAL_BYTES, BRIDGE_METRIC_PUBLISH_SLOT_STATE}},
+	{ahead_query, AHEAD_INTERVAL_MS, 1, {BRIDGE_METRIC_PUBLISH_ACCOUNTS_AHEAD}},
 };
 
-#define SLOT_COLUMNS 4
+#define QUESTIONS ((int) (sizeof(questions) / sizeof(questions[0])))
 
 typedef struct Publisher
 {
@@ -62,10 +78,9 @@ typedef struct Publisher
 	BridgeProducer producer;
 	BridgeSession session;
 	bool		reply_due;		/* the server asks for feedback */
-	bool		beating;		/* a heartbeat's answer is awaited */
+	const Question *asked;		/* its answer is awaited */
 	int64_t		status_at;
-	int64_t		beat_at;
-	int64_t		look_at;		/* at the slot, for the metrics */
+	int64_t		ask_at[QUESTIONS];
 	int64_t		record_at;
 	int			backoff_ms;
 } Publisher;
@@ -117,8 +132,20 @@ send_status(Publisher *publisher, int64_t now)
 	return bridge_wal_confirm(&session->wal, session->confirmed_lsn);
 }
 
+static void
+take_answer(const Question *question, const PGresult *result)
+{
+	if (PQresultStatus(result) != PGRES_TUPLES_OK)
+		bridge_log(BRIDGE_LOG_WARNING, "a question failed", "query=%s error=%s",
+				   question->query, PQresultErrorMessage(result));
+	else if (PQntuples(result) == 1)
+		for (int i = 0; i < question->nmetrics; i++)
+			bridge_metrics_set(question->metrics[i],
+							   strtoll(PQgetvalue(result, 0, i), NULL, 10));
+}
+
 static bool
-take_heartbeat(Publisher *publisher)
+take_answers(Publisher *publisher)
 {
 	PGconn	   *sql = publisher->session.sql;
 	PGresult   *result;
@@ -127,39 +154,34 @@ take_heartbeat(Publisher *publisher)
 		return false;
 	while (PQisBusy(sql) == 0 && (result = PQgetResult(sql)) != NULL)
 	{
-		if (PQresultStatus(result) != PGRES_TUPLES_OK)
-			bridge_log(BRIDGE_LOG_WARNING, "heartbeat failed", "error=%s",
-					   PQresultErrorMessage(result));
-		else if (PQntuples(result) == 1 && PQnfields(result) == SLOT_COLUMNS)
-			for (int i = 0; i < SLOT_COLUMNS; i++)
-				bridge_metrics_set(slot_metrics[i],
-								   strtoll(PQgetvalue(result, 0, i), NULL, 10));
+		take_answer(publisher->asked, result);
 		PQclear(result);
 	}
-	publisher->beating = PQisBusy(sql) == 1;
+	if (PQisBusy(sql) == 0)
+		publisher->asked = NULL;
 	return true;
 }
 
-/* A heartbeat, or a look at the slot, whichever is due; one at a time. */
-static bool
-send_heartbeat(Publisher *publisher, int64_t now)
+static int64_t
+interval_of(const Publisher *publisher, const Question *question)
 {
-	const char *query = NULL;
+	return question->interval_ms > 0 ? question->interval_ms :
+		publisher->config->publish_heartbeat_s * 1000;
+}
 
-	if (publisher->beating)
-		return true;
-	if (now >= publisher->beat_at)
+/* A heartbeat, or what metrics want to know, whichever is due. */
+static bool
+ask(Publisher *publisher, int64_t now)
+{
+	for (int i = 0; i < QUESTIONS && publisher->asked == NULL; i++)
 	{
-		query = heartbeat_query;
-		publisher->beat_at = now + publisher->config->publish_heartbeat_s * 1000;
+		if (now < publisher->ask_at[i])
+			continue;
+		publisher->ask_at[i] = now + interval_of(publisher, &questions[i]);
+		publisher->asked = &questions[i];
+		return PQsendQuery(publisher->session.sql, questions[i].query) == 1;
 	}
-	else if (now >= publisher->look_at)
-	{
-		query = slot_query;
-		publisher->look_at = now + LOOK_INTERVAL_MS;
-	}
-	publisher->beating = query != NULL;
-	return query == NULL || PQsendQuery(publisher->session.sql, query) == 1;
+	return true;
 }
 
 static bool
@@ -240,7 +262,7 @@ do_due(Publisher *publisher)
 	int64_t		now = bridge_clock_ms();
 
 	return record_position(publisher, now) && send_status(publisher, now) &&
-		send_heartbeat(publisher, now);
+		ask(publisher, now);
 }
 
 /* One turn of the loop: OK to go on, or the code to leave the session with. */
@@ -266,7 +288,7 @@ turn(Publisher *publisher)
 	if (bridge_producer_has_room(&publisher->producer) &&
 		!bridge_wal_consume(&session->wal))
 		return BRIDGE_SESSION_RETRY;
-	if (!take_heartbeat(publisher))
+	if (!take_answers(publisher))
 	{
 		bridge_log(BRIDGE_LOG_WARNING, "connection for heartbeats lost",
 				   "error=%s", PQerrorMessage(session->sql));
@@ -281,8 +303,8 @@ stream_until_end(Publisher *publisher)
 	int64_t		health_at = 0;
 	int			code = BRIDGE_EXIT_OK;
 
-	publisher->beating = false;
-	publisher->beat_at = 0;
+	publisher->asked = NULL;
+	memset(publisher->ask_at, 0, sizeof(publisher->ask_at));
 	publisher->status_at = 0;
 	while (code == BRIDGE_EXIT_OK && !bridge_stop_requested())
 	{

@@ -22,3 +22,16 @@ RETURNS bank.account_row
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'bank_accept_clock';
 COMMENT ON FUNCTION bank.accept_clock(uuid) IS
 'Lets an account be posted to although its last date is more than bank.max_clock_lead ahead of the clock (LG020); its entries keep that date until the clock has come up. For operators. Raises LG001, LG004, LG019, 42501, 22004.';
+
+-- SECURITY DEFINER: bank-bridge publish counts them, and reads no account.
+CREATE FUNCTION bank_ledger.accounts_ahead() RETURNS bigint
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    -- The setting's default counts where the library is not loaded yet.
+    SELECT count(*) FROM bank_ledger.account AS a
+    WHERE a.status = 'active'
+      AND a.updated_at > clock_timestamp()
+          + coalesce(current_setting('bank.max_clock_lead', true), '10s')::interval
+      AND (a.clock_accepted_at >= a.updated_at) IS NOT TRUE
+$$;
+COMMENT ON FUNCTION bank_ledger.accounts_ahead() IS
+'How many accounts take no posting, because their last date is too far ahead of the clock (LG020); bank.verify() names them. Reads every account.';

@@ -8,7 +8,7 @@ REVOKE ALL ON ALL ROUTINES IN SCHEMA bank, bank_ledger, bank_report, bank_search
 -- bank-bridge publish: reads what it publishes, and beats.
 GRANT USAGE ON SCHEMA bank_ledger TO bank_publish;
 GRANT SELECT ON bank_ledger.site, bank_ledger.epoch TO bank_publish;
-GRANT EXECUTE ON FUNCTION bank_ledger.beat() TO bank_publish;
+GRANT EXECUTE ON FUNCTION bank_ledger.beat(), bank_ledger.accounts_ahead() TO bank_publish;
 
 -- bank-bridge project: alone writes the read model.
 GRANT USAGE ON SCHEMA bank_search TO bank_project;
