@@ -57,9 +57,9 @@ static const Property properties[] = {
 	{"isolation.level", "read_committed"},
 	{"enable.partition.eof", "false"},
 	{"allow.auto.create.topics", "false"},
-	{"queued.min.messages", "100000"},
-	{"queued.max.messages.kbytes", "8192"},
-	{"fetch.max.bytes", "2097152"},
+	{"queued.min.messages", "10000"},
+	{"queued.max.messages.kbytes", "2048"},
+	{"fetch.max.bytes", "1048576"},
 	{"max.partition.fetch.bytes", "262144"},
 	{"fetch.error.backoff.ms", "100"},
 	{NULL, NULL}

@@ -54,6 +54,15 @@ def kill(pid, number=signal.SIGKILL):
     os.kill(pid, number)
 
 
+def pss(pid):
+    """Proportional set size in bytes; 0 of a process that is gone."""
+    try:
+        lines = pathlib.Path(f'/proc/{pid}/smaps_rollup').read_text().splitlines()
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith('Pss:'))
+
+
 class Stack:
     """The systems of one stack.  Addresses stay the same for its whole life;
     sessions are made anew where a server was killed."""
@@ -102,6 +111,16 @@ class Stack:
         """The id of the process of a role that works, or None."""
         role = self.health()['roles'].get(name, {})
         return role['pid'] if role.get('healthy') else None
+
+    def bridge_memory(self):
+        """Bytes the bridge's processes have for themselves, shared ones divided."""
+        pids = [self.part('bridge')] + [role['pid'] for role in self.health()['roles'].values()]
+        return sum(pss(pid) for pid in pids)
+
+    def bridge_files(self):
+        """Open files of the bridge's processes."""
+        pids = [self.part('bridge')] + [role['pid'] for role in self.health()['roles'].values()]
+        return sum(len(os.listdir(f'/proc/{pid}/fd')) for pid in pids if not ended(pid))
 
     def metric(self, name):
         """The number of a metric of the bridge that has no labels."""
