@@ -279,6 +279,7 @@ rebuild_all(Rebuild *rebuild)
 	snprintf(rebuild->producer.source, sizeof(rebuild->producer.source),
 			 "/bank/%s", rebuild->catalog.site);
 	rebuild->resend.conn = rebuild->conn;
+	rebuild->resend.events.site = rebuild->catalog.site;
 	code = read_kafka(rebuild);
 	if (code == BRIDGE_EXIT_OK)
 		code = bridge_resend_pass(&rebuild->resend, NULL, 0);

@@ -58,13 +58,21 @@ static const char views[] =
 
 	"CREATE TEMPORARY VIEW lacking_transfer AS"
 	" SELECT t.* FROM bank_ledger.transfer AS t WHERE NOT EXISTS"
-	"  (SELECT FROM pg_temp.kafka_transfer AS k WHERE k.transfer_id = t.transfer_id)";
+	"  (SELECT FROM pg_temp.kafka_transfer AS k WHERE k.transfer_id = t.transfer_id);"
+
+	"CREATE TEMPORARY VIEW lacking_seal AS"
+	" SELECT s.* FROM bank_ledger.seal AS s WHERE NOT EXISTS"
+	"  (SELECT FROM pg_temp.kafka_seal AS k WHERE k.number = s.number)";
 
 static const char transfers[] =
 	"SELECT * FROM pg_temp.lacking_transfer"
 	" ORDER BY completed_at, from_version, transfer_id";
 static const char states[] =
 	"SELECT * FROM pg_temp.lacking_state ORDER BY account_id, version";
+static const char seals[] = "SELECT * FROM pg_temp.lacking_seal ORDER BY number";
+
+/* A new epoch begins with every account's state, and every seal. */
+static const char forget_seals[] = "TRUNCATE pg_temp.kafka_seal";
 static const char accounts[] =
 	"SELECT * FROM pg_temp.account_state ORDER BY account_id";
 
@@ -76,6 +84,8 @@ static const char note_sent[] =
 	" SELECT t.topic, a.account_id, %" PRId32 ", a.version"
 	" FROM bank_ledger.account AS a,"
 	" (VALUES ('" BANK_TOPIC_BALANCES "'), ('" BANK_TOPIC_ACCOUNTS "')) AS t (topic);"
+	"INSERT INTO pg_temp.kafka_seal (number)"
+	" SELECT number FROM pg_temp.lacking_seal;"
 	"COMMIT; ANALYZE pg_temp.kafka_transfer, pg_temp.kafka_state";
 
 static BridgeExit
@@ -171,14 +181,28 @@ is_true(const PGresult *result, int row, const char *column)
 	return number >= 0 && PQgetvalue(result, row, number)[0] == 1;
 }
 
+static bool
+make_events(BridgeResend *resend, const BridgeJournalRow *row)
+{
+	switch (row->table)
+	{
+		case BRIDGE_JOURNAL_TRANSFER:
+			return bridge_event_make_transfer(&row->transfer, resend->epoch,
+											  &resend->events);
+		case BRIDGE_JOURNAL_ACCOUNT_EVENT:
+			return bridge_event_make_state(&row->account_event, resend->epoch,
+										   &resend->events);
+		default:
+			return bridge_event_make(row, resend->epoch, &resend->events);
+	}
+}
+
 /* Sends of a row's events those whose topic lacks it. */
 static BridgeExit
 send_row(BridgeResend *resend, const BridgeJournalRow *row,
 		 const PGresult *result, int number)
 {
-	bool		made = row->table == BRIDGE_JOURNAL_TRANSFER ?
-	bridge_event_make_transfer(&row->transfer, resend->epoch, &resend->events) :
-	bridge_event_make_state(&row->account_event, resend->epoch, &resend->events);
+	bool		made = make_events(resend, row);
 	BridgeExit	code = BRIDGE_EXIT_OK;
 
 	if (!made)
@@ -187,7 +211,7 @@ send_row(BridgeResend *resend, const BridgeJournalRow *row,
 	{
 		const BridgeEvent *event = &resend->events.events[i];
 
-		if (strcmp(event->topic, BANK_TOPIC_TRANSFERS) == 0 ||
+		if (row->table != BRIDGE_JOURNAL_ACCOUNT_EVENT ||
 			is_true(result, number, strcmp(event->topic, BANK_TOPIC_BALANCES) == 0 ?
 					"lacks_balance" : "lacks_status"))
 			code = send_event(resend, event);
@@ -342,9 +366,11 @@ begin_progress(BridgeResend *resend)
 {
 	const char *query = resend->restate ?
 	"SELECT (SELECT count(*) FROM pg_temp.lacking_transfer) +"
-	" (SELECT count(*) FROM pg_temp.account_state)" :
+	" (SELECT count(*) FROM pg_temp.account_state) +"
+	" (SELECT count(*) FROM pg_temp.lacking_seal)" :
 	"SELECT (SELECT count(*) FROM pg_temp.lacking_transfer) +"
-	" (SELECT count(*) FROM pg_temp.lacking_state)";
+	" (SELECT count(*) FROM pg_temp.lacking_state) +"
+	" (SELECT count(*) FROM pg_temp.lacking_seal)";
 	uint64_t	expected = 0;
 	BridgeExit	code = ask_number(resend, query, &expected);
 
@@ -376,6 +402,8 @@ bridge_resend_pass(BridgeResend *resend, const char *snapshot,
 
 	if (code == BRIDGE_EXIT_OK)
 		code = choose_place(resend, slot_lsn);
+	if (code == BRIDGE_EXIT_OK && resend->restate)
+		code = run(resend, forget_seals);
 	if (code == BRIDGE_EXIT_OK)
 		code = begin_progress(resend);
 	if (code == BRIDGE_EXIT_OK)
@@ -383,5 +411,7 @@ bridge_resend_pass(BridgeResend *resend, const char *snapshot,
 	if (code == BRIDGE_EXIT_OK)
 		code = send_query(resend, resend->restate ? accounts : states,
 						  BANK_TABLE_ACCOUNT_EVENT);
+	if (code == BRIDGE_EXIT_OK)
+		code = send_query(resend, seals, BANK_TABLE_SEAL);
 	return code == BRIDGE_EXIT_OK ? end(resend) : code;
 }

@@ -16,20 +16,17 @@
 static const char tables[] =
 	"CREATE TEMPORARY TABLE kafka_transfer (transfer_id uuid, content text);"
 	"CREATE TEMPORARY TABLE kafka_state (topic text, account_id uuid,"
-	" epoch integer, version bigint, content text)";
+	" epoch integer, version bigint, content text);"
+	"CREATE TEMPORARY TABLE kafka_seal (epoch integer, number integer, content text)";
 
 typedef struct SurveyTopic
 {
 	const char *topic;
 	const char *copy;
-	bool		of_accounts;
+	/* Writes what names the record as fields; 0: it cannot be ours. */
+	int			(*put_name) (const BridgeCursor *record, const char *topic,
+							 char *line);
 } SurveyTopic;
-
-static const SurveyTopic topics[] = {
-	{BANK_TOPIC_TRANSFERS, "COPY pg_temp.kafka_transfer FROM STDIN", false},
-	{BANK_TOPIC_BALANCES, "COPY pg_temp.kafka_state FROM STDIN", true},
-	{BANK_TOPIC_ACCOUNTS, "COPY pg_temp.kafka_state FROM STDIN", true},
-};
 
 typedef struct Reading
 {
@@ -52,6 +49,42 @@ is_uuid(const char *text)
 		strspn(text, "0123456789abcdef-") == BANK_UUID_LENGTH &&
 		text[8] == '-' && text[13] == '-' && text[18] == '-' && text[23] == '-';
 }
+
+static int
+put_transfer(const BridgeCursor *record, const char *topic, char *line)
+{
+	(void) topic;
+	return is_uuid(record->id) ?
+		snprintf(line, LINE_SIZE, "%s\t", record->id) : 0;
+}
+
+static int
+put_state(const BridgeCursor *record, const char *topic, char *line)
+{
+	if (!is_uuid(record->account_id))
+		return 0;
+	return snprintf(line, LINE_SIZE, "%s\t%s\t%" PRId32 "\t%" PRId64 "\t", topic,
+					record->account_id, record->place.epoch, record->version);
+}
+
+static int
+put_seal(const BridgeCursor *record, const char *topic, char *line)
+{
+	int32_t		epoch;
+	int32_t		number;
+
+	(void) topic;
+	if (sscanf(record->id, "seal:%" SCNd32 ":%" SCNd32, &epoch, &number) != 2)
+		return 0;
+	return snprintf(line, LINE_SIZE, "%" PRId32 "\t%" PRId32 "\t", epoch, number);
+}
+
+static const SurveyTopic topics[] = {
+	{BANK_TOPIC_TRANSFERS, "COPY pg_temp.kafka_transfer FROM STDIN", put_transfer},
+	{BANK_TOPIC_BALANCES, "COPY pg_temp.kafka_state FROM STDIN", put_state},
+	{BANK_TOPIC_ACCOUNTS, "COPY pg_temp.kafka_state FROM STDIN", put_state},
+	{BANK_TOPIC_SEALS, "COPY pg_temp.kafka_seal FROM STDIN", put_seal},
+};
 
 static bool
 put(Reading *reading, const char *text, size_t length)
@@ -90,20 +123,13 @@ take_record(const BridgeCursor *record, void *context)
 	Reading    *reading = context;
 	BridgeSurvey *survey = reading->survey;
 	char		line[LINE_SIZE];
-	const char *id = reading->topic->of_accounts ? record->account_id : record->id;
-	int			length;
+	int			length = reading->topic->put_name(record, reading->topic->topic, line);
 
-	if (!is_uuid(id))
+	if (length == 0)
 		return true;
 	if (record->place.epoch > survey->epoch)
 		survey->epoch = record->place.epoch;
 	survey->records++;
-	if (reading->topic->of_accounts)
-		length = snprintf(line, sizeof(line), "%s\t%s\t%" PRId32 "\t%" PRId64 "\t",
-						  reading->topic->topic, id, record->place.epoch,
-						  record->version);
-	else
-		length = snprintf(line, sizeof(line), "%s\t", id);
 	if (put(reading, line, (size_t) length) &&
 		put_content(reading, record->message) && put(reading, "\n", 1))
 		return true;
@@ -183,6 +209,6 @@ bridge_survey_run(const BridgeConfig *config, PGconn *conn,
 		return code;
 	bridge_log(BRIDGE_LOG_INFO, "kafka is read", "records=%" PRId64
 			   " epoch=%" PRId32, survey->records, survey->epoch);
-	return run(conn, "ANALYZE pg_temp.kafka_transfer, pg_temp.kafka_state") ?
+	return run(conn, "ANALYZE pg_temp.kafka_transfer, pg_temp.kafka_state, pg_temp.kafka_seal") ?
 		BRIDGE_EXIT_OK : BRIDGE_EXIT_FAILED;
 }

@@ -1,7 +1,7 @@
 /*
  * What Kafka holds of the ledger's events, brought into temporary tables of a
  * session with the ledger, so that the server compares it with the journal:
- * pg_temp.kafka_transfer and pg_temp.kafka_state.
+ * pg_temp.kafka_transfer, pg_temp.kafka_state and pg_temp.kafka_seal.
  *
  * Promises: bounded memory here; the tables grow with the topics.
  */
