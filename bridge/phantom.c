@@ -2,7 +2,8 @@
  * Phantoms.
  *
  * A transfer is one where the journal has no such key; an account's version
- * is one where the journal has no such version or another posting under it.
+ * is one where the journal has no such version or another posting under it;
+ * a seal, where the ledger has none of that number and root.
  */
 #include "phantom.h"
 
@@ -40,6 +41,14 @@ static const char *const lists[] = {
 	"   k.content::jsonb ->> 'occurred_at'"
 	" WHERE s.account_id IS NULL ORDER BY k.account_id, k.epoch, k.version, k.topic DESC"
 	" ON CONFLICT DO NOTHING",
+
+	"INSERT INTO bank_report.phantom (epoch, source, subject, content)"
+	" SELECT DISTINCT ON (k.epoch, k.number) $1::int4, 'kafka',"
+	"  'seal:' || k.epoch || ':' || k.number, k.content::jsonb"
+	" FROM pg_temp.kafka_seal AS k LEFT JOIN bank_ledger.seal AS s"
+	"  ON s.number = k.number"
+	"  AND encode(s.root, 'hex') = k.content::jsonb ->> 'root'"
+	" WHERE s.number IS NULL ON CONFLICT DO NOTHING",
 
 	"INSERT INTO bank_report.phantom (epoch, source, subject, content)"
 	" SELECT $1::int4, 'search', k.account_id || ':' || k.epoch || ':' || k.version,"

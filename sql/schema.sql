@@ -361,7 +361,7 @@ CREATE TABLE bank_report.phantom (
 );
 COMMENT ON TABLE bank_report.phantom IS 'What others hold and the journal does not, after commits were lost; listed by bank-bridge rebuild --new-epoch.';
 COMMENT ON COLUMN bank_report.phantom.source IS 'kafka, search: they hold it. bacen: it was told of the transfer, or will be, by the record in Kafka.';
-COMMENT ON COLUMN bank_report.phantom.subject IS 'A transfer''s id, or account:epoch:version.';
+COMMENT ON COLUMN bank_report.phantom.subject IS 'A transfer''s id, account:epoch:version, or seal:epoch:number.';
 COMMENT ON COLUMN bank_report.phantom.epoch IS 'Epoch that began when it was found.';
 COMMENT ON COLUMN bank_report.phantom.content IS 'What they hold: the value of the record, or the row.';
 

@@ -6,21 +6,21 @@ import subprocess
 
 import checker
 from load import Load
-from stack import ROOT, RUN, ended, eventually
+from stack import DEADLINE_S, ROOT, RUN, ended, eventually
 
 PAUSE_S = 0.01          # between the calls of a client, so that load is not all
 SOME = 150              # postings before and after the fault
 
 
 @contextlib.contextmanager
-def under_load(stack, **exceptions):
+def under_load(stack, within_s=DEADLINE_S, **exceptions):
     """Clients at work before the fault in the block and after it."""
     with Load(stack, pause_s=PAUSE_S, may_be_away=True) as load:
         eventually(lambda: load.reached(SOME), 'postings before the fault')
         yield load
         after = len(load.outcomes.done) + SOME
         eventually(lambda: load.reached(after), 'postings after the fault')
-    stack.quiet()
+    stack.quiet(within_s)
     found = load.outcomes.check(checker.Journal(stack.ledger))
     assert not found, checker.shortened(found)
     checker.require_sound(stack, **exceptions)

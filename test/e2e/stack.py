@@ -173,17 +173,18 @@ class Stack:
 
     # Quiet: everything the ledger has committed is everywhere.
 
-    def published(self):
+    def published(self, seconds=DEADLINE_S):
         """Waits until the slot has confirmed all that is committed by now."""
         here = self.ledger.row('SELECT pg_current_wal_lsn() AS lsn')['lsn']
         eventually(lambda: self.ledger.row(
             "SELECT 1 FROM pg_replication_slots WHERE slot_name = 'bank_bridge' "
-            'AND confirmed_flush_lsn >= %s', here), f'the slot at {here}')
+            'AND confirmed_flush_lsn >= %s', here), f'the slot at {here}', seconds)
 
-    def quiet(self):
-        self.published()
-        eventually(self.is_replicated, 'search database and Redis equal the ledger')
-        eventually(self.is_told, 'every transfer has its notification, and BACEN took it')
+    def quiet(self, seconds=DEADLINE_S):
+        self.published(seconds)
+        eventually(self.is_replicated, 'search database and Redis equal the ledger', seconds)
+        eventually(self.is_told, 'every transfer has its notification, and BACEN took it',
+                   seconds)
 
     def balances(self, session, table):
         return {row.pop('account_id'): row for row in session.rows(

@@ -6,8 +6,8 @@ from faults import require_ended
 from stack import eventually, kill, script
 
 LIMIT = 50 * 1024 * 1024
-EVENTS, TRANSFERS = 60000, 20000
-BATCH = 10000
+ACCOUNTS, CHANGES = 300, 200    # events of one transaction
+BATCH = 5000                    # transfers of each of the others
 CATCH_UP_S = 300
 
 
@@ -47,14 +47,16 @@ def move(stack, payer, payee, count):
 
 def test_memory_through_a_catch_up(stack):
     """One transaction of many events, and batches of transfers, all at once."""
-    _, payer, payee = stack.customer('BRL', 'BRL', money=BATCH)
+    customer, payer, payee = stack.customer('BRL', 'BRL', money=BATCH)
+    stack.ledger.rows('SELECT bank.create_account(%s) FROM generate_series(3, %s)',
+                      customer, ACCOUNTS)
     supervisor = stack.part('bridge')
     kill(supervisor, 15)
     require_ended([supervisor])
-    stack.ledger.rows('SELECT bank.set_limit(%s, n) FROM generate_series(1000000, %s) AS n',
-                      payer, 1000000 + EVENTS)
-    stack.ledger.rows('SELECT bank.set_limit(%s, NULL)', payer)
-    move(stack, payer, payee, TRANSFERS)
+    stack.ledger.rows('SELECT bank.set_limit(account_id, n) FROM bank_ledger.account, '
+                      'generate_series(1000001, %s) AS n WHERE customer_id = %s',
+                      1000000 + CHANGES, customer)
+    move(stack, payer, payee, BATCH)
     script('up')
     with Watch(stack) as watch:
         stack.published()

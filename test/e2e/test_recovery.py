@@ -77,18 +77,19 @@ def test_recovered_to_some_seconds_ago(stack):
     with Load(stack, pause_s=0.01) as load:
         eventually(lambda: load.reached(KEPT), 'postings that are kept')
         moment = stack.ledger.row('SELECT clock_timestamp()::text AS now')['now']
-        eventually(lambda: load.reached(KEPT + LOST), 'postings that are lost')
+        kept = len(load.outcomes.done)
+        eventually(lambda: load.reached(kept + LOST), 'postings that are lost')
     stack.published()
     before = checker.Journal(stack.ledger)
     recover(stack, moment)
     refuse_to_go_on()
     stack.up()
+    seen = checker.read_topics(stack.env['BANK_KAFKA_BROKERS'])
     after = checker.Journal(stack.ledger)
     lost = {row['transfer_id'] for row in before.transfers} - \
         {row['transfer_id'] for row in after.transfers}
     # The clients went on while the moment was taken.
     assert len(lost) > LOST // 2, f'{len(lost)} transfers are lost'
-    seen = checker.read_topics(stack.env['BANK_KAFKA_BROKERS'])
     go_on(stack)
     require_listed(stack, after, lost, seen)
     require_restated(stack)
@@ -126,13 +127,16 @@ def require_listed(stack, after, lost, seen):
     """The phantoms are what Kafka held of the lost time, and nothing else."""
     versions = {(account, entry['version'], entry['balance'], checker.rfc3339(entry['dated']))
                 for account, entries in after.entries().items() for entry in entries}
+    sealed = {(seal['number'], seal['root'].hex()) for seal in after.seals}
     expected = {record.id[1] for record in seen
                 if record.topic == 'bank.transfers' and record.id[1] in lost}
     told = {record.id[1] for record in seen if record.id[1] in expected
             and json.loads(record.value)['kind'] in checker.TOLD}
     for record in seen:
+        value = json.loads(record.value)
+        if record.topic == 'bank.seals' and (value['number'], value['root']) not in sealed:
+            expected.add(record.id[1])
         if record.topic == 'bank.balances':
-            value = json.loads(record.value)
             if (record.key, value['version'], value['balance'], value['occurred_at']) \
                     not in versions:
                 expected.add(record.id[1])
