@@ -72,7 +72,7 @@ test:
 quick:
 	deploy/packages
 	test/run tidy format python unit regress isolation pgtap calls copies
-regress isolation pgtap calls copies cost model soak valgrind unit asan e2e:
+regress isolation pgtap calls copies cost model soak valgrind unit asan e2e chaos:
 	deploy/packages
 	test/run $@
 
@@ -95,5 +95,5 @@ format-check:
 	test/format --check
 
 .PHONY: all bridge clean-bridge packages up down reset demo test quick \
-	regress isolation pgtap calls copies cost model soak valgrind unit asan e2e bench ack tidy \
+	regress isolation pgtap calls copies cost model soak valgrind unit asan e2e chaos bench ack tidy \
 	format format-check

@@ -1,0 +1,90 @@
+"""Faults that last: connections cut again and again, a slow way to the server,
+a broker that is silent for minutes, a neighbour that writes while the ledger
+is idle.  Run by make chaos."""
+import contextlib
+import os
+import signal
+import time
+
+from faults import own_bridge, require_ended, under_load
+from proxy import Proxy
+from stack import ended, eventually, kill
+from test_memory import LIMIT, Watch
+
+ROLES = ['publish', 'project', 'report']
+ROUNDS = int(os.environ.get('BANK_CHAOS_ROUNDS', '20'))
+SILENCE_S = int(os.environ.get('BANK_CHAOS_SILENCE', '120'))
+STALL_S = 60            # after which publish gives its connection back
+LONG_S = 1800
+
+
+def test_walsender_ended_every_second(stack):
+    """Each connection goes on where the one before stood, and nothing is twice."""
+    with under_load(stack, within_s=LONG_S):
+        for _ in range(ROUNDS):
+            stack.ledger.rows('SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots '
+                              'WHERE active_pid IS NOT NULL')
+            time.sleep(1)               # the fault's own rhythm
+
+
+@contextlib.contextmanager
+def bridge_through(stack, proxy):
+    """The bridge, whose publisher reaches the server through the proxy."""
+    pids = [stack.part('bridge'), *map(stack.role, ROLES)]
+    kill(pids[0], signal.SIGTERM)
+    require_ended(pids)
+    dsn = f'host=127.0.0.1 port={proxy.port} dbname=bank user=bank_publish'
+    with own_bridge('run', ','.join(ROLES), publish_dsn=dsn) as bridge:
+        eventually(lambda: stack.health()['healthy'], 'it works through the proxy')
+        yield
+        bridge.terminate()
+        assert bridge.wait(60) == 0
+    stack.up()
+
+
+def test_slow_narrow_and_broken_way_to_the_server(stack):
+    server = f'{stack.env["PGHOST"]}/.s.PGSQL.{stack.env["PGPORT"]}'
+    with under_load(stack, within_s=LONG_S) as load, Proxy(server) as proxy, \
+            bridge_through(stack, proxy):
+        for delay_s, bytes_per_s in ((2, 0), (0, 50000), (0, 0)):
+            proxy.delay_s, proxy.bytes_per_s = delay_s, bytes_per_s
+            connects = stack.metric('publish_connects_total')
+            records = stack.metric('publish_records_total')
+            eventually(lambda: stack.metric('publish_records_total') > records, 'records flow')
+            assert stack.metric('publish_connects_total') == connects, 'no connection broke'
+        for _ in range(ROUNDS):
+            proxy.cut()
+            more = len(load.outcomes.done) + 10
+            eventually(lambda: load.reached(more), 'postings between two cuts')
+
+
+def test_silent_broker(stack):
+    """Memory stays bounded, the ledger works, the server can stop, and what was
+    not sent is sent."""
+    broker = stack.part('kafka')
+    with under_load(stack, within_s=LONG_S) as load:
+        kill(broker, signal.SIGSTOP)
+        with Watch(stack) as watch:
+            before = len(load.outcomes.done)
+            time.sleep(SILENCE_S)       # the fault's own length
+            assert len(load.outcomes.done) > before, 'the ledger needs no broker'
+        assert watch.peak < LIMIT, f'{watch.peak} bytes'
+        postmaster = stack.part('postgresql')
+        kill(postmaster, signal.SIGINT)
+        eventually(lambda: ended(postmaster), 'a fast stop', 2 * STALL_S)
+        kill(broker, signal.SIGCONT)
+        stack.up()
+
+
+def test_idle_ledger_holds_no_wal(stack):
+    """A neighbour writes; the heartbeat lets the slot follow."""
+    stack.quiet()
+    for _ in range(ROUNDS):
+        stack.search.rows("CREATE TABLE public.noise AS SELECT repeat('x', 1000) AS words "
+                          'FROM generate_series(1, 10000)')
+        stack.search.rows('DROP TABLE public.noise')
+    here = stack.ledger.row('SELECT pg_current_wal_lsn() AS lsn')['lsn']
+    eventually(lambda: stack.ledger.row(
+        "SELECT 1 FROM pg_replication_slots WHERE slot_name = 'bank_bridge' "
+        'AND confirmed_flush_lsn >= %s AND restart_lsn >= %s', here, here),
+        'the slot is behind nothing', 300)
