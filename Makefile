@@ -69,10 +69,14 @@ demo:
 test:
 	deploy/packages
 	test/run
+# What is too long for every day, beside what "make test" runs.
+test-all:
+	deploy/packages
+	test/run valgrind asan-e2e chaos soak
 quick:
 	deploy/packages
 	test/run tidy format python unit regress isolation pgtap calls copies
-regress isolation pgtap calls copies cost model soak valgrind unit asan e2e chaos:
+regress isolation pgtap calls copies cost model soak valgrind unit asan tsan e2e asan-e2e chaos:
 	deploy/packages
 	test/run $@
 
@@ -95,5 +99,6 @@ format-check:
 	test/format --check
 
 .PHONY: all bridge clean-bridge packages up down reset demo test quick \
-	regress isolation pgtap calls copies cost model soak valgrind unit asan e2e chaos bench ack tidy \
+	regress isolation pgtap calls copies cost model soak valgrind unit asan tsan e2e \
+	asan-e2e chaos test-all bench ack tidy \
 	format format-check

@@ -1,7 +1,8 @@
 # bank-bridge: its configuration, init, and the three roles under their
 # supervisor.  Sourced by up.
 
-BRIDGE=$ROOT/bridge/build/bank-bridge
+# BANK_PROGRAM names another build of it.
+BRIDGE=${BANK_PROGRAM:-$ROOT/bridge/build/bank-bridge}
 BRIDGE_CONF=$RUN/bridge/bank-bridge.conf
 
 bridge_settings() {

@@ -18,6 +18,7 @@ sys.path.insert(0, str(ROOT / 'deploy/demo'))
 import systems  # noqa: E402  pylint: disable=wrong-import-position
 
 RUN = ROOT / 'build/e2e'
+BRIDGE = os.environ.get('BANK_PROGRAM', ROOT / 'bridge/build/bank-bridge')
 CONTROL_S = 300         # the longest time for a script of deploy/
 DEADLINE_S = 60         # for what takes a few seconds at most
 

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from stack import ROOT, RUN, ended, eventually, kill
+from stack import BRIDGE, ROOT, RUN, ended, eventually, kill
 
 sys.path.insert(0, str(ROOT / 'test/fake'))
 
@@ -25,7 +25,7 @@ def bridge(**settings):
     """A bridge in place of the stack's, whose names nobody knows."""
     names = SilentNameServer()
     command = names.command(
-        RUN / 'resolv.conf', ROOT / 'deploy/as-server', ROOT / 'bridge/build/bank-bridge',
+        RUN / 'resolv.conf', ROOT / 'deploy/as-server', BRIDGE,
         '--config', RUN / 'bridge/bank-bridge.conf', 'run', 'publish,project,report')
     environment = {f'BANK_BRIDGE_{name.upper()}': value for name, value in settings.items()}
     with open(RUN / 'log/own-bridge.log', 'ab') as log:
