@@ -29,7 +29,7 @@ CREATE FUNCTION bank.post_hold(hold_id uuid, amount bigint DEFAULT NULL)
 RETURNS bank.transfer_row
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'bank_post_hold';
 COMMENT ON FUNCTION bank.post_hold(uuid, bigint) IS
-'Transfers the held amount, or a part of it, and releases the rest; transfer_id is the hold_id. The same call again returns the same row. Raises LG001, LG008, LG015, LG016, LG019, LG020, 22003, 22004, 22023.';
+'Transfers the held amount, or a part of it, and releases the rest; transfer_id is the hold_id. The same call again returns the same row. Raises LG001, LG004 (the clock stepped back after its payee was closed), LG008, LG015, LG016, LG019, LG020, 22003, 22004, 22023.';
 
 CREATE FUNCTION bank.void_hold(hold_id uuid)
 RETURNS bank.hold_row
