@@ -1,10 +1,12 @@
 """BACEN away, busy, forgetful, slow or refusing: told once all the same."""
+import signal
+import time
 from datetime import datetime, timedelta
 
 import pytest
 
 import checker
-from stack import eventually
+from stack import eventually, kill
 
 REFUSING = {'status': 503, 'times': 0}
 
@@ -136,6 +138,27 @@ def test_slow_bacen_slows_nothing(stack, pair):
     eventually(lambda: all(map(stack.notification, transfers)), 'all are stored', seconds=20)
     assert len([t for t in transfers if stack.notification(t)['state'] == 'delivered']) < 60
     stack.bacen_answers()
+
+
+def test_hanging_bacen_slows_nothing(stack, pair):
+    """It takes connections and never answers: every transfer is stored, none
+    waits, and all are told when it goes on."""
+    hanging = stack.part('bacen')
+    kill(hanging, signal.SIGSTOP)
+    try:
+        durations = []
+        for _ in range(200):
+            began = time.monotonic()
+            moved(stack, pair, 1)
+            durations.append(time.monotonic() - began)
+        eventually(lambda: stack.ledger.row(
+            'SELECT count(*) = 0 AS none FROM bank_ledger.transfer AS t LEFT JOIN'
+            ' bank_report.notification AS n USING (transfer_id)'
+            " WHERE t.kind = 'transfer' AND n.transfer_id IS NULL")['none'],
+            'all are stored', seconds=20)
+        assert sorted(durations)[100] < 1, 'a transfer does not wait for BACEN'
+    finally:
+        kill(hanging, signal.SIGCONT)
 
 
 def test_two_retries_at_once_send_once(stack, pair):
