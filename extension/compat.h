@@ -10,8 +10,13 @@
 
 #if PG_VERSION_NUM >= 180000
 #define BANK_PRIMARY_KEY(relation) RelationGetPrimaryKeyIndex(relation, false)
+#define BANK_INDEX_BEGINSCAN(table, index, snapshot, nkeys) \
+	index_beginscan(table, index, snapshot, NULL, nkeys, 0)
+#define pg_attribute_noreturn() __attribute__((noreturn))
 #else
 #define BANK_PRIMARY_KEY(relation) RelationGetPrimaryKeyIndex(relation)
+#define BANK_INDEX_BEGINSCAN(table, index, snapshot, nkeys) \
+	index_beginscan(table, index, snapshot, nkeys, 0)
 #endif
 
 #if PG_VERSION_NUM >= 170000

@@ -18,6 +18,7 @@
 #include "utils/rel.h"
 
 #include "bank.h"
+#include "compat.h"
 #include "lookup.h"
 
 /* Room for some updates of one batch. */
@@ -74,7 +75,7 @@ bank_lookup(Relation table, Oid index_id, ScanKey keys, int nkeys,
 
 	for (int i = 0; i < nkeys; i++)
 		keys[i].sk_attno = index_column(index, keys[i].sk_attno);
-	scan = index_beginscan(table, index, snapshot, nkeys, 0);
+	scan = BANK_INDEX_BEGINSCAN(table, index, snapshot, nkeys);
 	index_rescan(scan, keys, nkeys, NULL, 0);
 	while (!found && (tid = index_getnext_tid(scan, ForwardScanDirection)) != NULL)
 		found = find_version(table, tid, snapshot, slot, &scan->kill_prior_tuple);
