@@ -351,9 +351,27 @@ append_items(Batch *batch)
 		bank_ledger_forget(&batch->ledger);
 }
 
+/* What is opened in the subtransaction would be lost with it. */
+static void
+open_tables(BankLedger *ledger)
+{
+	(void) bank_ledger_event_table(ledger);
+	(void) bank_ledger_transfer_table(ledger);
+	(void) bank_ledger_hold_table(ledger);
+}
+
+/* Indexes may keep pages pinned that the subtransaction must let go. */
+static void
+end_indexes(BankLedger *ledger, void (*end) (BankRelation *))
+{
+	end(bank_ledger_event_table(ledger));
+	end(bank_ledger_transfer_table(ledger));
+	end(bank_ledger_hold_table(ledger));
+}
+
 /* Ends the subtransaction of an error, which is raised again unless it is LG008. */
 static void
-roll_back_journal(MemoryContext context)
+roll_back_journal(BankLedger *ledger, MemoryContext context)
 {
 	ErrorData  *error;
 
@@ -365,6 +383,7 @@ roll_back_journal(MemoryContext context)
 	if (error->sqlerrcode != BANK_ERRCODE_KEY_REUSED)
 		ReThrowError(error);
 	FreeErrorData(error);
+	end_indexes(ledger, bank_relation_forget_indexes);
 }
 
 /*
@@ -383,27 +402,18 @@ try_journal(Batch *batch)
 	PG_TRY();
 	{
 		bank_ledger_write_journal(&batch->ledger);
+		end_indexes(&batch->ledger, bank_relation_close_indexes);
 		ReleaseCurrentSubTransaction();
 	}
 	PG_CATCH();
 	{
-		roll_back_journal(context);
+		roll_back_journal(&batch->ledger, context);
 		is_written = false;
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(context);
 	CurrentResourceOwner = owner;
 	return is_written;
-}
-
-/* What is opened in a subtransaction would be lost with it. */
-static void
-open_tables(BankLedger *ledger)
-{
-	bank_relation_open_indexes(bank_ledger_account_table(ledger));
-	bank_relation_open_indexes(bank_ledger_event_table(ledger));
-	bank_relation_open_indexes(bank_ledger_transfer_table(ledger));
-	bank_relation_open_indexes(bank_ledger_hold_table(ledger));
 }
 
 /*

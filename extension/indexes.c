@@ -146,15 +146,6 @@ is_open(const BankIndexes *indexes, int i)
 	return indexes->result->ri_IndexRelationDescs[i] != NULL;
 }
 
-/* Before a subtransaction, with which what is opened in it would be lost. */
-void
-bank_indexes_open_all(BankIndexes *indexes)
-{
-	for (int i = 0; i < indexes->prepared->nindexes; i++)
-		if (!is_open(indexes, i))
-			open_index(indexes, i);
-}
-
 static bool
 has_entry(const BankPreparedIndexes *prepared, int i, TupleTableSlot *slot)
 {
@@ -182,14 +173,26 @@ bank_indexes_insert(BankIndexes *indexes, TupleTableSlot *slot,
 	ResetPerTupleExprContext(estate);
 }
 
+/* Closes those that are open; more may be opened after. */
 void
 bank_indexes_close(BankIndexes *indexes)
 {
+	Relation   *relations = indexes->result->ri_IndexRelationDescs;
+
 	for (int i = 0; i < indexes->prepared->nindexes; i++)
 		if (is_open(indexes, i))
 		{
-			BANK_INDEX_INSERT_CLEANUP(indexes->result->ri_IndexRelationDescs[i],
+			BANK_INDEX_INSERT_CLEANUP(relations[i],
 									  indexes->result->ri_IndexRelationInfo[i]);
-			index_close(indexes->result->ri_IndexRelationDescs[i], RowExclusiveLock);
+			index_close(relations[i], RowExclusiveLock);
+			relations[i] = NULL;
 		}
+}
+
+/* The same where the subtransaction that opened them has failed and closed them. */
+void
+bank_indexes_forget(BankIndexes *indexes)
+{
+	for (int i = 0; i < indexes->prepared->nindexes; i++)
+		indexes->result->ri_IndexRelationDescs[i] = NULL;
 }

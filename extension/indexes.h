@@ -22,9 +22,9 @@ extern BankPreparedIndexes *bank_indexes_prepare(Relation table,
 extern bool bank_indexes_have(const BankPreparedIndexes *prepared, Oid index);
 extern void bank_indexes_open(BankIndexes *indexes, Relation table,
 							  const BankPreparedIndexes *prepared);
-extern void bank_indexes_open_all(BankIndexes *indexes);
 extern void bank_indexes_insert(BankIndexes *indexes, TupleTableSlot *slot,
 								BankUpdatedIndexes which);
 extern void bank_indexes_close(BankIndexes *indexes);
+extern void bank_indexes_forget(BankIndexes *indexes);
 
 #endif

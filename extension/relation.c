@@ -9,8 +9,9 @@
  * the row as it is now.  A transaction with a snapshot of its own (REPEATABLE
  * READ and above) that finds a row it must not see gets 40001.
  *
- * Locks: the table and its indexes until the end of the transaction; rows as
- * the caller asks.  No buffer stays pinned after a function returned.
+ * Locks: a table that is written until the end of the transaction, its indexes
+ * while they are open; rows as the caller asks.  No page of the table stays
+ * pinned after a function returned.
  *
  * Memory: BankRow points into the current memory context.
  *
@@ -52,11 +53,18 @@ bank_relation_open(BankRelation *table, const BankShape *shape, BankOpenMode mod
 	table->slot = table_slot_create(table->relation, NULL);
 }
 
-/* Opens what else would be opened when it is first written. */
+/* Closes the indexes, before the subtransaction ends that has written the table. */
 void
-bank_relation_open_indexes(BankRelation *table)
+bank_relation_close_indexes(BankRelation *table)
 {
-	bank_indexes_open_all(&table->indexes);
+	bank_indexes_close(&table->indexes);
+}
+
+/* The same where that subtransaction has failed. */
+void
+bank_relation_forget_indexes(BankRelation *table)
+{
+	bank_indexes_forget(&table->indexes);
 }
 
 /*

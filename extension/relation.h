@@ -62,7 +62,8 @@ typedef struct BankIndex
 
 extern void bank_relation_open(BankRelation *table, const BankShape *shape,
 							   BankOpenMode mode);
-extern void bank_relation_open_indexes(BankRelation *table);
+extern void bank_relation_close_indexes(BankRelation *table);
+extern void bank_relation_forget_indexes(BankRelation *table);
 extern void bank_relation_close(BankRelation *table);
 extern void bank_relation_read_slot(const BankRelation *table,
 									TupleTableSlot *slot, BankRow *row);
