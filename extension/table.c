@@ -216,7 +216,7 @@ bank_table_raise_not_fillable(const BankShape *shape, const char *column)
 static void
 require_none_generated(const BankShape *shape, TupleDesc descriptor)
 {
-	if (descriptor->constr == NULL || !descriptor->constr->has_generated_stored)
+	if (descriptor->constr == NULL)
 		return;
 	for (int i = 0; i < descriptor->natts; i++)
 	{
