@@ -315,7 +315,7 @@ post_item(Batch *batch, BatchItem *item, HTAB *used_keys)
 	bool		found;
 
 	item->refusal = item->fault;
-	if (item->fault != 0)
+	if (item->fault != 0 && item->fault != BANK_ERRCODE_DIFFERENT_HOLDERS)
 		return;
 	if (item->has_key)
 	{
@@ -323,7 +323,8 @@ post_item(Batch *batch, BatchItem *item, HTAB *used_keys)
 		if (!found)
 			used->item = NULL;
 	}
-	if (judge_key(batch, item, used))
+	/* A key is judged before the holders are, as for one transfer. */
+	if (judge_key(batch, item, used) || item->fault != 0)
 		return;
 	bank_expiry_end_due(&batch->ledger, item->from);
 	bank_expiry_end_due(&batch->ledger, item->to);

@@ -177,8 +177,8 @@ require_possible(HoldCall *call, TimestampTz at)
 	int			refusal = bank_posting_judge(&call->ledger, &later, &call->from,
 											 &call->to);
 
-	if (refusal == 0 && !bank_limit_allows(&call->from, later.amount, at))
-		refusal = BANK_ERRCODE_LIMIT_EXCEEDED;
+	if (refusal == 0)
+		refusal = bank_posting_judge_debit(&call->from, later.amount, at);
 	if (refusal != 0)
 		bank_posting_raise(refusal, &later, &call->from, &call->to);
 	require_future(call->hold.expires_at, at);

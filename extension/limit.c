@@ -23,6 +23,7 @@
 
 #include "account.h"
 #include "bank.h"
+#include "expiry.h"
 #include "limit.h"
 #include "posting.h"
 #include "rights.h"
@@ -98,6 +99,17 @@ bank_limit_allows(const BankAccount *account, int64 amount, TimestampTz at)
 	return !limit.is_set || spent_on(account, day) <= limit.value - amount;
 }
 
+/*
+ * Whether the account's debits of the day still fit a number: money that goes
+ * in and out all day adds up to more than any balance.
+ */
+bool
+bank_limit_can_count(const BankAccount *account, int64 amount, TimestampTz at)
+{
+	return account->spent <= PG_INT64_MAX - amount ||
+		spent_on(account, bank_limit_day(at)) <= PG_INT64_MAX - amount;
+}
+
 static const char *
 day_text(DateADT day)
 {
@@ -123,6 +135,17 @@ bank_limit_raise_exceeded(const BankAccount *account, int64 amount)
 			 errhint("The next local day begins a new count; bank.set_limit changes the limit.")));
 }
 
+void
+bank_limit_raise_uncountable(const BankAccount *account, int64 amount)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+			 errmsg("gross debits of the day would be out of range"),
+			 errdetail("Account %s has paid " INT64_FORMAT " on %s, " INT64_FORMAT " is asked.",
+					   bank_uuid_text(&account->account_id), account->spent,
+					   day_text(account->spent_day), amount)));
+}
+
 static void
 begin_day(BankAccount *account, DateADT day)
 {
@@ -137,7 +160,7 @@ begin_day(BankAccount *account, DateADT day)
 	}
 }
 
-/* Counts a debit that bank_limit_allows has let pass. */
+/* Counts a debit that was allowed and can be counted. */
 void
 bank_limit_spend(BankAccount *account, int64 amount, TimestampTz at)
 {
@@ -201,6 +224,7 @@ set_limit(BankLedger *ledger, BankAccount *account, const BankOptionalAmount *as
 {
 	BankAccountEvent set = {.kind = BANK_ACCOUNT_LIMIT_SET, .amount = *asked};
 
+	bank_expiry_end_due(ledger, account);
 	set.due_at.is_set = true;
 	set.due_at.value = change_limit(account, asked,
 									bank_ledger_entry_date(ledger, account));

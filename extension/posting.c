@@ -118,10 +118,25 @@ counts_as_spent(const BankTransfer *transfer)
 	return transfer->kind == BANK_TRANSFER || transfer->kind == BANK_WITHDRAWAL;
 }
 
+static bool
+has_room(const BankAccount *to, int64 amount)
+{
+	return to->is_settlement || to->balance <= BANK_AMOUNT_MAX - amount;
+}
+
 static TimestampTz
 posting_date(const BankLedger *ledger, const BankAccount *from, const BankAccount *to)
 {
 	return Max(bank_ledger_entry_date(ledger, from), to->updated_at);
+}
+
+/* 0, LG012 or 22003: what a debit that counts meets on its day. */
+int
+bank_posting_judge_debit(const BankAccount *from, int64 amount, TimestampTz at)
+{
+	if (!bank_limit_allows(from, amount, at))
+		return BANK_ERRCODE_LIMIT_EXCEEDED;
+	return bank_limit_can_count(from, amount, at) ? 0 : ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE;
 }
 
 /*
@@ -132,6 +147,8 @@ int
 bank_posting_judge(const BankLedger *ledger, const BankTransfer *transfer,
 				   const BankAccount *from, const BankAccount *to)
 {
+	int			refusal;
+
 	if (!bank_posting_have_same_holder(from, to))
 		return BANK_ERRCODE_DIFFERENT_HOLDERS;
 	if (!from->is_active || !to->is_active)
@@ -143,9 +160,10 @@ bank_posting_judge(const BankLedger *ledger, const BankTransfer *transfer,
 	if (!from->is_settlement && available(from) < transfer->amount)
 		return BANK_ERRCODE_INSUFFICIENT_FUNDS;
 	if (counts_as_spent(transfer) &&
-		!bank_limit_allows(from, transfer->amount, posting_date(ledger, from, to)))
-		return BANK_ERRCODE_LIMIT_EXCEEDED;
-	if (!to->is_settlement && to->balance > BANK_AMOUNT_MAX - transfer->amount)
+		(refusal = bank_posting_judge_debit(from, transfer->amount,
+											posting_date(ledger, from, to))) != 0)
+		return refusal;
+	if (!has_room(to, transfer->amount))
 		return ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE;
 	return 0;
 }
@@ -173,6 +191,8 @@ raise_about_account(int sqlstate, const BankTransfer *transfer,
 							   transfer->amount)));
 			break;
 		case ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE:
+			if (has_room(to, transfer->amount))
+				bank_limit_raise_uncountable(from, transfer->amount);
 			ereport(ERROR,
 					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 					 errmsg("balance would be out of range"),

@@ -12,6 +12,8 @@ extern int	bank_posting_judge_amount(int64 amount);
 extern int	bank_posting_judge(const BankLedger *ledger,
 							   const BankTransfer *transfer,
 							   const BankAccount *from, const BankAccount *to);
+extern int	bank_posting_judge_debit(const BankAccount *from, int64 amount,
+									 TimestampTz at);
 extern int	bank_posting_judge_replay(const BankTransfer *posted,
 									  const BankTransfer *asked);
 extern void bank_posting_raise(int sqlstate, const BankTransfer *transfer,

@@ -33,7 +33,7 @@ CREATE FUNCTION bank.create_account(customer_id uuid, currency text DEFAULT 'BRL
 RETURNS bank.account_row
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'bank_create_account';
 COMMENT ON FUNCTION bank.create_account(uuid, text, uuid) IS
-'Creates an account for a customer whom customer-api says is active. The same account_id again returns the same account. Raises LG002, LG003, LG008, LG011, LG013, LG019, 22004, 22023.';
+'Creates an account for a customer whom customer-api says is active. The same account_id again returns the same account. Raises LG002, LG003, LG008, LG009, LG011, LG013, LG019, 22004, 22023.';
 
 CREATE FUNCTION bank.ledger_balance(account_id uuid)
 RETURNS bank.ledger_balance_row

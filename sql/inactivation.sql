@@ -16,4 +16,4 @@ CREATE FUNCTION bank.reactivate_customer(customer_id uuid)
 RETURNS void
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'bank_reactivate_customer';
 COMMENT ON FUNCTION bank.reactivate_customer(uuid) IS
-'Lets accounts be created again for a customer whom customer-api says is active; closed accounts stay closed. Raises LG002, LG003, LG011, LG019, 22004.';
+'Lets accounts be created again for a customer whom customer-api says is active; closed accounts stay closed. Raises LG002, LG003, LG009, LG011, LG019, 22004.';

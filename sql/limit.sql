@@ -15,13 +15,13 @@ CREATE FUNCTION bank.set_limit(account_id uuid, daily_amount bigint)
 RETURNS bank.limit_row
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'bank_set_limit';
 COMMENT ON FUNCTION bank.set_limit(uuid, bigint) IS
-'Limits the gross debits of an account in a local day (bank.time_zone), minor units; null removes. A lower limit counts at once, a higher one or none from the next local day. An operator sets any, a customer only lowers his own. Raises LG001, LG004, LG019, 42501, 22003, 22004, 22023.';
+'Limits the gross debits of an account in a local day (bank.time_zone), minor units; null removes. A lower limit counts at once, a higher one or none from the next local day. An operator sets any, a customer only lowers his own. Raises LG001, LG004, LG009, LG019, 42501, 22003, 22004, 22023.';
 
 CREATE FUNCTION bank.accept_clock(account_id uuid)
 RETURNS bank.account_row
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'bank_accept_clock';
 COMMENT ON FUNCTION bank.accept_clock(uuid) IS
-'Lets an account be posted to although its last date is more than bank.max_clock_lead ahead of the clock (LG020); its entries keep that date until the clock has come up. For operators. Raises LG001, LG004, LG019, 42501, 22004.';
+'Lets an account be posted to although its last date is more than bank.max_clock_lead ahead of the clock (LG020); its entries keep that date until the clock has come up. For operators. Raises LG001, LG004, LG009, LG019, 42501, 22004.';
 
 -- SECURITY DEFINER: bank-bridge publish counts them, and reads no account.
 CREATE FUNCTION bank_ledger.accounts_ahead() RETURNS bigint

@@ -25,21 +25,21 @@ CREATE FUNCTION bank.transfer(from_account uuid, to_account uuid, amount bigint,
 RETURNS bank.transfer_row
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'bank_transfer';
 COMMENT ON FUNCTION bank.transfer(uuid, uuid, bigint, uuid, text) IS
-'Moves amount (minor units, more than zero) between two accounts of one holder and one currency. transfer_id is the idempotency key: the same call again returns the same row. reference is the caller''s own, at most 140 characters. Raises LG001, LG004, LG005, LG006, LG007, LG008, LG012, LG019, LG020, 22003, 22004, 22023.';
+'Moves amount (minor units, more than zero) between two accounts of one holder and one currency. transfer_id is the idempotency key: the same call again returns the same row. reference is the caller''s own, at most 140 characters. Raises LG001, LG004, LG005, LG006, LG007, LG008, LG009, LG012, LG019, LG020, 22003, 22004, 22023.';
 
 CREATE FUNCTION bank.deposit(account_id uuid, amount bigint, transfer_id uuid DEFAULT NULL,
                              reference text DEFAULT NULL)
 RETURNS bank.transfer_row
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'bank_deposit';
 COMMENT ON FUNCTION bank.deposit(uuid, bigint, uuid, text) IS
-'Brings amount (minor units) into an account, against settlement. transfer_id and reference as for bank.transfer. Raises LG001, LG004, LG008, LG019, LG020, 22003, 22004, 22023.';
+'Brings amount (minor units) into an account, against settlement. transfer_id and reference as for bank.transfer. Raises LG001, LG004, LG008, LG009, LG019, LG020, 22003, 22004, 22023.';
 
 CREATE FUNCTION bank.withdraw(account_id uuid, amount bigint, transfer_id uuid DEFAULT NULL,
                               reference text DEFAULT NULL)
 RETURNS bank.transfer_row
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'bank_withdraw';
 COMMENT ON FUNCTION bank.withdraw(uuid, bigint, uuid, text) IS
-'Takes amount (minor units) out of an account, against settlement. transfer_id and reference as for bank.transfer. Raises LG001, LG004, LG005, LG008, LG012, LG019, LG020, 22003, 22004, 22023.';
+'Takes amount (minor units) out of an account, against settlement. transfer_id and reference as for bank.transfer. Raises LG001, LG004, LG005, LG008, LG009, LG012, LG019, LG020, 22003, 22004, 22023.';
 
 CREATE FUNCTION bank.transfer_batch(from_accounts uuid[], to_accounts uuid[], amounts bigint[],
                                     transfer_ids uuid[] DEFAULT NULL,
@@ -53,4 +53,4 @@ CREATE FUNCTION bank.reverse(transfer_id uuid, reversal_id uuid DEFAULT NULL)
 RETURNS bank.transfer_row
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'bank_reverse';
 COMMENT ON FUNCTION bank.reverse(uuid, uuid) IS
-'Moves the amount of a transfer back, once; reversal_id is the idempotency key, in one space with transfer_id. Raises LG004, LG005, LG008, LG016, LG017, LG019, LG020, 22003, 22004.';
+'Moves the amount of a transfer back, once; reversal_id is the idempotency key, in one space with transfer_id. Raises LG004, LG005, LG008, LG009, LG016, LG017, LG019, LG020, 22003, 22004.';

@@ -102,8 +102,8 @@ BEGIN
     LEFT JOIN bank_ledger.transfer AS t ON t.transfer_id = h.hold_id AND t.kind = 'hold_posted'
     CROSS JOIN LATERAL (VALUES
         (CASE WHEN c.version IS NULL THEN 'the journal does not create the hold' END),
-        (CASE WHEN (c.amount, c.counterparty, c.due_at, c.customer_id, c.currency)
-                   IS DISTINCT FROM (h.amount, h.to_account, h.expires_at, h.customer_id, h.currency)
+        (CASE WHEN (c.amount, c.counterparty, c.due_at, c.customer_id, c.currency, c.reference)
+                   IS DISTINCT FROM (h.amount, h.to_account, h.expires_at, h.customer_id, h.currency, h.reference)
                    AND c.version IS NOT NULL
               THEN 'the hold is not what the journal created' END),
         (CASE WHEN h.state <> 'pending' AND e.version IS NULL
@@ -209,10 +209,10 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
               THEN format('the newest seal here is %s', coalesce(k.newest::text, 'none')) END),
         (CASE WHEN k.previous <> (verify_seal.seal).previous
               THEN 'the seals before it are not those it follows from' END),
-        (CASE WHEN n.entries <> (verify_seal.seal).entries
+        (CASE WHEN n.entries IS DISTINCT FROM (verify_seal.seal).entries
               THEN format('the journal has %s rows of the periods instead of %s',
                           n.entries, (verify_seal.seal).entries)
-              WHEN n.root <> (verify_seal.seal).root
+              WHEN n.root IS DISTINCT FROM (verify_seal.seal).root
               THEN format('the %s rows of the periods are not those sealed', n.entries) END)) AS b (broken)
     WHERE b.broken IS NOT NULL
 $$;

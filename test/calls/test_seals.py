@@ -146,6 +146,8 @@ def test_only_a_seal_kept_elsewhere_finds_a_cut_off_tail(operator, pair):
     kept = operator.value('SELECT s::text FROM bank.seal(%s, %s) AS s', period, period)
     verify = 'SELECT invariant, subject FROM bank.verify(seal => %s::bank.seal_row)'
     assert operator.rows(verify, kept) == []
+    empty = f'({period},{period},,,,)'
+    assert operator.rows(verify, empty) == [('2', f'seal {period} to {period}')]
 
     operator.rows('BEGIN')
     try:

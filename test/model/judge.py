@@ -308,15 +308,28 @@ class Judge:
         answer, account = call.rows[0], call.arguments[0]
         state = self.replay.states[account].get(answer['version'])
         if not self.is_effective(call):
-            bases = [base for base in view.accounts(account)
-                     if base is not None and base.version + 1 == answer['version']]
-            state = books.limited(bases[0], call.arguments[1], call.returned) if bases else None
+            state = self.limited(view.accounts(account), call, answer['version'])
         if state is None:
             self.complain('2, 5', call, 'no state it can have met leads to this answer')
             return
         self.expect(call, {'daily_amount': state.limit, 'next_amount': state.next_limit,
                            'spent': state.spent, 'account_id': account}, answer)
         view.own.accounts[account] = state
+
+    @staticmethod
+    def limited(states, call, version):
+        """The answer has no date: as many holds were due as its version says,
+        and those the earliest."""
+        for state in states:
+            if state is None:
+                continue
+            due = sorted(state.due(call.returned), key=lambda hold: hold.expires_at)
+            number = version - 1 - state.version
+            if 0 <= number <= len(due):
+                for hold in due[:number]:
+                    state = books.ended(state, hold, call.returned)
+                return books.limited(state, call.arguments[1], call.returned)
+        return None
 
     # What worked: accounts.
 

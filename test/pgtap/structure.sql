@@ -193,6 +193,14 @@ FROM routine JOIN (VALUES
     ('format_amount', '22023'), ('statement', 'LG001'), ('balance_at', 'LG001'), ('reactivate_customer', 'LG011'), ('balance', 'LG014'), ('requeue', 'LG016')
 ) AS f (routine, code) ON f.routine = proname;
 
+-- What waits for locks ends by LG009 where lock_timeout is set (caller.c).
+SELECT is_empty(
+    $$SELECT proname FROM pg_proc WHERE pronamespace = 'bank'::regnamespace AND proname IN
+      ('transfer', 'transfer_batch', 'deposit', 'withdraw', 'hold', 'post_hold', 'void_hold', 'reverse',
+       'set_limit', 'accept_clock', 'create_account', 'reactivate_customer')
+      AND obj_description(oid, 'pg_proc') !~ 'LG009'$$,
+    'what waits for locks says it raises LG009');
+
 -- What a dump takes along: the bank's rows, not the script's nor the site's.
 SELECT set_eq(
     $$SELECT unnest(extconfig)::regclass::text FROM pg_extension WHERE extname = 'bank'$$,

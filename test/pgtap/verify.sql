@@ -194,6 +194,7 @@ INSERT INTO breakage VALUES
 (3, 'hold ee000000-0000-4000-8000-000000000011',
  'UPDATE bank_ledger.hold SET state = ''voided'', ended_version = 4 WHERE state = ''pending'''),
 (3, 'hold ee000000-0000-4000-8000-000000000011', 'UPDATE bank_ledger.hold SET amount = 21 WHERE state = ''pending'''),
+(3, 'hold ee000000-0000-4000-8000-000000000011', 'UPDATE bank_ledger.hold SET reference = ''food'' WHERE state = ''pending'''),
 (3, 'hold ee000000-0000-4000-8000-000000000012', 'UPDATE bank_ledger.hold SET posted_amount = 24 WHERE state = ''posted'''),
 (3, 'hold ee000000-0000-4000-8000-000000000012',
  'UPDATE bank_ledger.transfer SET kind = ''transfer'' WHERE transfer_id = ''ee000000-0000-4000-8000-000000000012'''),

@@ -27,11 +27,12 @@ SELECT * FROM sides ORDER BY from_version;
 
 -- keys: used before, twice in the batch, refused and then free
 SELECT * FROM bank.transfer_batch(
-    ARRAY[:a, :a, :a, :a, :a, :a]::uuid[], ARRAY[:b, :b, :b, :b, :b, :b]::uuid[],
-    ARRAY[5, 6, 1, 1, 5000, 2],
+    ARRAY[:a, :a, :a, :a, :a, :a, :a]::uuid[], ARRAY[:b, :b, :b, :b, :b, :b, :foreign]::uuid[],
+    ARRAY[5, 6, 1, 1, 5000, 2, 5],
     ARRAY['e0000000-0000-4000-8000-000000000050', 'e0000000-0000-4000-8000-000000000050',
           'e2000000-0000-4000-8000-000000000055', 'e2000000-0000-4000-8000-000000000055',
-          'e2000000-0000-4000-8000-000000000056', 'e2000000-0000-4000-8000-000000000056']::uuid[]);
+          'e2000000-0000-4000-8000-000000000056', 'e2000000-0000-4000-8000-000000000056',
+          'e0000000-0000-4000-8000-000000000050']::uuid[]);
 
 -- one bad item of each kind
 SELECT * FROM bank.transfer_batch(

@@ -33,6 +33,25 @@ SELECT daily_amount, spent, next_amount, next_day - spent_day AS days FROM bank.
 SELECT bank.withdraw(:a, 1);
 SELECT daily_amount, spent, next_amount, next_day FROM bank.set_limit(:a, 10);
 
+-- a day's debits are a number too
+BEGIN;
+UPDATE bank_ledger.account SET spent = 9223372036854775807 - 5 WHERE account_id = :b;
+SELECT amount FROM bank.withdraw(:b, 5);
+SELECT result FROM bank.transfer_batch(ARRAY[:b]::uuid[], ARRAY[:a]::uuid[], ARRAY[1]);
+SAVEPOINT one;
+SELECT bank.hold(:b, :a, 1, 'infinity');
+ROLLBACK TO one;
+UPDATE bank_ledger.account SET spent_day = spent_day - 1 WHERE account_id = :b;
+SELECT amount FROM bank.withdraw(:b, 6);
+ROLLBACK;
+
+-- what has expired ends first, and is given back
+SELECT clock_timestamp() + interval '1 s' AS soon \gset
+SELECT held FROM bank.hold(:b, :a, 30, :'soon');
+SELECT pg_sleep_until(:'soon'::timestamptz + interval '1 ms');
+SELECT daily_amount, spent FROM bank.set_limit(:b, 1000);
+SELECT kind, held FROM bank_ledger.account_event WHERE account_id = :b ORDER BY version;
+
 SELECT version, kind, amount, due_at > occurred_at AS later
 FROM bank_ledger.account_event WHERE account_id = :a AND kind = 'limit_set' ORDER BY version;
 SET client_min_messages = warning;
