@@ -1,9 +1,11 @@
 """The bridge catches up with a million transfers, and stays small.  The last of
 make chaos, since BACEN is told of none of them."""
+import collections
+import json
 import os
 import signal
+import subprocess
 
-import checker
 from faults import require_ended
 from stack import eventually, kill, script
 from test_memory import BATCH, LIMIT, Watch, move
@@ -26,8 +28,27 @@ def test_memory_through_a_million_transfers(stack):
         eventually(lambda: stack.metric('project_lag_records') == 0
                    and stack.metric('report_lag_records') == 0, 'all is stored', LONG_S)
     assert watch.peak < LIMIT, f'{watch.peak} bytes'
-    journal = checker.Journal(stack.ledger)
-    records = checker.without_later_seals(
-        stack, journal, checker.read_topics(stack.env['BANK_KAFKA_BROKERS']))
-    found = checker.check_events(journal, records) + checker.check_once(records)
-    assert not found, checker.shortened(found)
+    require_once(stack)
+
+
+def values(stack, topic):
+    """The values of a topic one by one, each partition in its order."""
+    with subprocess.Popen(['kcat', '-C', '-e', '-q', '-b', stack.env['BANK_KAFKA_BROKERS'],
+                           '-t', topic, '-f', '%s\n'], stdout=subprocess.PIPE) as kcat:
+        yield from map(json.loads, kcat.stdout)
+
+
+def require_once(stack):
+    """Every transfer is there once, and every version of every account."""
+    transfers = set()
+    for value in values(stack, 'bank.transfers'):
+        assert value['transfer_id'] not in transfers, value
+        transfers.add(value['transfer_id'])
+    assert len(transfers) == stack.ledger.row(
+        'SELECT count(*) AS count FROM bank_ledger.transfer')['count']
+    versions = collections.Counter()
+    for value in values(stack, 'bank.balances'):
+        versions[value['account_id']] += 1
+        assert value['version'] == versions[value['account_id']], value
+    assert versions == {row['account_id']: row['version'] for row in stack.ledger.rows(
+        'SELECT account_id, version FROM bank_ledger.account')}
