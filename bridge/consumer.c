@@ -58,7 +58,7 @@ static const Property properties[] = {
 	{"enable.partition.eof", "false"},
 	{"allow.auto.create.topics", "false"},
 	{"queued.min.messages", "10000"},
-	{"queued.max.messages.kbytes", "2048"},
+	{"queued.max.messages.kbytes", "1024"},
 	{"fetch.max.bytes", "1048576"},
 	{"max.partition.fetch.bytes", "262144"},
 	{"fetch.error.backoff.ms", "100"},

@@ -2,6 +2,7 @@
  * bank-bridge: reads the command line and runs one command.
  */
 #include <getopt.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -101,6 +102,11 @@ main(int argc, char **argv)
 	int			option;
 	int			code = BRIDGE_EXIT_CONFIG;
 
+	/*
+	 * librdkafka allocates in one thread and frees in another; with a heap a
+	 * thread, each keeps what the others gave back.
+	 */
+	mallopt(M_ARENA_MAX, 1);
 	while ((option = getopt_long(argc, argv, "+c:hV", options, NULL)) != -1)
 	{
 		if (option == 'h')
