@@ -272,6 +272,7 @@ set_limit_body(PG_FUNCTION_ARGS)
 	if (asked.is_set)
 		asked.value = PG_GETARG_INT64(1);
 	require_limit(&asked);
+	bank_rights_require_known();
 	bank_ledger_open(&ledger, BANK_OPEN_WRITE);
 	bank_account_find(&ledger, PG_GETARG_UUID_P(0), &account);
 	bank_rights_require_own(&account);

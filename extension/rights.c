@@ -68,11 +68,12 @@ is_operator(void)
 }
 
 /*
- * Returns where the account is the caller's, or he is an operator.  To anybody
- * else there is no such account.
+ * Returns where the caller is an operator, or a claim says whose accounts he
+ * may use.  To be asked before any is looked for, so that nobody else learns
+ * which there are.
  */
 void
-bank_rights_require_own(const BankAccount *account)
+bank_rights_require_known(void)
 {
 	BankClaims	claims;
 
@@ -85,6 +86,20 @@ bank_rights_require_own(const BankAccount *account)
 				 errmsg("permission denied for accounts"),
 				 errdetail("Role \"%s\" is no operator, and no claim says whose accounts it may use.",
 						   GetUserNameFromId(GetOuterUserId(), false))));
+}
+
+/*
+ * Returns where the account is the caller's, who is known, or he is an
+ * operator.  To anybody else there is no such account.
+ */
+void
+bank_rights_require_own(const BankAccount *account)
+{
+	BankClaims	claims;
+
+	if (is_operator())
+		return;
+	claims = read_claims();
 	if (pg_strcasecmp(claims.customer_id, bank_uuid_text(&account->customer_id)) != 0)
 		bank_account_raise_not_found(&account->account_id);
 }

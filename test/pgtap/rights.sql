@@ -36,6 +36,7 @@ INSERT INTO tried VALUES
  'SELECT bank.accept_clock({a})', '42501'),
 ('bank_customer', '{"sub": "ana"}', 'SELECT bank.set_limit({a}, 1)', '42501'),
 ('bank_customer', '', 'SELECT bank.set_limit({a}, 1)', '42501'),
+('bank_customer', '', 'SELECT bank.set_limit(''a0000000-0000-4000-8000-00000000ffff'', 1)', '42501'),
 ('bank_customer', 'no JSON', 'SELECT bank.set_limit({a}, 1)', '22023'),
 ('bank_operator', '{"sub": "oda"}', 'SELECT bank.accept_clock({a})', 'done');
 SELECT is(pg_temp.as_web(role, claims, pg_temp.with_ids(statement)), outcome,
