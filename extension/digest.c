@@ -9,6 +9,8 @@
  * below.  Integers and dates are big-endian, eight bytes; texts are preceded
  * by their length; what may be null by a byte 0 or 1.  Digests themselves are
  * left out.
+ *
+ * Memory: a row that is longer than any of ours, in the current context.
  */
 #include "postgres.h"
 
@@ -18,20 +20,34 @@
 #include "digest.h"
 #include "ledger.h"
 
-/* More than a row can have: its texts are a reference, an actor and words. */
+/* More than a row has that the functions wrote: a reference, an actor, words. */
 #define ROW_SIZE 4096
 
 typedef struct RowBytes
 {
 	size_t		length;
-	uint8		bytes[ROW_SIZE];
+	size_t		size;
+	uint8	   *bytes;
+	uint8		own[ROW_SIZE];
 } RowBytes;
+
+/* Who verifies may meet a row that somebody else has made longer. */
+static void
+enlarge(RowBytes *row, size_t length)
+{
+	uint8	   *bytes;
+
+	row->size = 2 * row->size + length;
+	bytes = MemoryContextAllocHuge(CurrentMemoryContext, row->size);
+	memcpy(bytes, row->bytes, row->length);
+	row->bytes = bytes;
+}
 
 static void
 put(RowBytes *row, const void *data, size_t length)
 {
-	if (length > sizeof(row->bytes) - row->length)
-		elog(ERROR, "a journal row is too long for its digest");
+	if (length > row->size - row->length)
+		enlarge(row, length);
 	memcpy(row->bytes + row->length, data, length);
 	row->length += length;
 }
@@ -95,6 +111,8 @@ static void
 begin_row(RowBytes *row, char table)
 {
 	row->length = 0;
+	row->size = ROW_SIZE;
+	row->bytes = row->own;
 	put(row, &table, 1);
 }
 

@@ -9,6 +9,7 @@
 
 #include "utils/builtins.h"
 
+#include "bank.h"
 #include "row.h"
 
 /* Whether a text column has the given value. */
@@ -42,6 +43,14 @@ bank_row_currency(const BankRow *row, int column, char *currency)
 						   BANK_CURRENCY_SIZE);
 }
 
+/* Tables that have words or digests begin with an id. */
+static int
+errdetail_of_row(const BankRow *row)
+{
+	return errdetail("The row begins with %s.",
+					 bank_uuid_text(DatumGetUUIDP(row->values[0])));
+}
+
 /* The number of a text column's word among those known. */
 int
 bank_row_word(const BankRow *row, int column, const char *const *words, int nwords)
@@ -52,7 +61,8 @@ bank_row_word(const BankRow *row, int column, const char *const *words, int nwor
 	ereport(ERROR,
 			(errcode(ERRCODE_DATA_CORRUPTED),
 			 errmsg("\"%s\" is not known in the ledger's tables",
-					bank_row_text(row, column))));
+					bank_row_text(row, column)),
+			 errdetail_of_row(row)));
 	pg_unreachable();
 }
 
@@ -106,7 +116,8 @@ bank_row_digest(const BankRow *row, int column)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
 				 errmsg("a digest in the ledger's tables has not %d bytes",
-						BANK_DIGEST_LENGTH)));
+						BANK_DIGEST_LENGTH),
+				 errdetail_of_row(row)));
 	memcpy(digest.bytes, VARDATA_ANY(value), BANK_DIGEST_LENGTH);
 	return digest;
 }

@@ -148,6 +148,7 @@ INSERT INTO breakage VALUES
 -- Digests and chains: what nothing else shows.
 (2, 'account {a}', 'UPDATE bank_ledger.transfer SET reference = ''food'' WHERE transfer_id = ''ee000000-0000-4000-8000-000000000005'''),
 (2, 'account {b}', 'UPDATE bank_ledger.transfer SET actor = ''somebody'' WHERE transfer_id = ''ee000000-0000-4000-8000-000000000004'''),
+(2, 'account {b}', 'UPDATE bank_ledger.transfer SET actor = repeat(''x'', 5000) WHERE transfer_id = ''ee000000-0000-4000-8000-000000000004'''),
 (2, 'account {a}', 'UPDATE bank_ledger.account_event SET actor = ''somebody'' WHERE account_id = {a} AND version = 1'),
 (2, 'account {a}',
  'UPDATE bank_ledger.account_event SET due_at = due_at + interval ''1 s'' WHERE account_id = {a} AND kind = ''limit_set'''),
@@ -247,6 +248,22 @@ SELECT matches(pg_temp.found_after(statement),
                format('%s: %s', invariant, regexp_replace(statement, '\s+', ' ', 'g')))
 FROM breakage ORDER BY invariant, statement;
 SELECT is(pg_temp.found_after('SELECT 1'), 'sound', 'and after all was undone');
+
+-- What cannot be read at all stops verify(), which says where.
+CREATE FUNCTION pg_temp.stopped_after(breakage text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    detail text;
+BEGIN
+    RETURN pg_temp.found_after(breakage);
+EXCEPTION WHEN data_corrupted THEN
+    GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL;
+    RETURN detail;
+END
+$$;
+SELECT is(pg_temp.stopped_after(format('UPDATE bank_ledger.transfer SET %s
+                                        WHERE transfer_id = ''ee000000-0000-4000-8000-000000000004''', change)),
+          'The row begins with ee000000-0000-4000-8000-000000000004.', change)
+FROM (VALUES ('from_digest = ''\x00'''), ('kind = ''gift''')) AS c (change);
 
 ALTER TABLE bank_ledger.transfer ENABLE TRIGGER insert_only_row;
 SELECT results_eq('SELECT invariant, subject FROM bank.verify()',
