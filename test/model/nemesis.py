@@ -10,7 +10,7 @@ import psycopg2
 
 from sessions import SETTINGS
 
-DEADLINE_S = 60
+DEADLINE_S = 120
 
 
 class Nemesis:
@@ -52,11 +52,10 @@ def signals(reader):
 def kills(copy):
     """Harms to a server of our own: a backend, and all of it, die by kill -9."""
     def kill_backend(session):
-        try:
+        # The number may be another process's by now.
+        if session.pid and is_inside(pathlib.Path(f'/proc/{session.pid}'), str(copy.folder)):
             os.kill(session.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            return
-        wait_until_it_answers(copy)
+            wait_until_it_answers(copy)
 
     def kill_server(session):
         postmaster = postmaster_of(copy)

@@ -47,7 +47,8 @@ class Run:
 
     def check(self):
         """Everything the run is judged by."""
-        found = complaints_of(self.history, self.journal(), self.plan.calm)
-        found += [f'verify: {row}' for row in self.reader().rows('SELECT * FROM bank.verify()')]
+        reader = self.reader()
+        found = complaints_of(self.history, self.journal(), self.plan.calm, reader)
+        found += [f'verify: {row}' for row in reader.rows('SELECT * FROM bank.verify()')]
         shown = '\n'.join(found[:SHOWN])
         assert not found, f'BANK_MODEL_SEED={self.seed}: {len(found)} complaints\n{shown}'

@@ -30,7 +30,7 @@ QUERIES = {
     'reactivate_customer': 'SELECT bank.reactivate_customer(%s)',
 }
 SETTINGS = "SET client_min_messages = warning; SET deadlock_timeout = '20ms'; SET timezone = 'UTC'"
-RECONNECT_S = 60
+RECONNECT_S = 300                   # longer than anything takes to start the server again
 
 # Where the amount stands that another call with the key may change.
 TWISTED_AT = {**AMOUNT_AT, 'hold': 2}
