@@ -113,6 +113,14 @@ bank_ledger_entry_date(const BankLedger *ledger, const BankAccount *account)
 	return Max(ledger->now, account->updated_at);
 }
 
+/* The same for both accounts of a transfer. */
+TimestampTz
+bank_ledger_transfer_date(const BankLedger *ledger, const BankAccount *from,
+						  const BankAccount *to)
+{
+	return Max(bank_ledger_entry_date(ledger, from), to->updated_at);
+}
+
 static void
 mark_changed(BankLedger *ledger, BankAccount *account)
 {
@@ -149,7 +157,7 @@ void
 bank_ledger_append_transfer(BankLedger *ledger, BankTransfer *transfer,
 							BankAccount *from, BankAccount *to)
 {
-	TimestampTz at = Max(bank_ledger_entry_date(ledger, from), to->updated_at);
+	TimestampTz at = bank_ledger_transfer_date(ledger, from, to);
 
 	from->balance -= transfer->amount;
 	to->balance += transfer->amount;

@@ -193,6 +193,9 @@ extern void bank_ledger_close(BankLedger *ledger);
 extern void bank_ledger_begin(BankLedger *ledger);
 extern TimestampTz bank_ledger_entry_date(const BankLedger *ledger,
 										  const BankAccount *account);
+extern TimestampTz bank_ledger_transfer_date(const BankLedger *ledger,
+											 const BankAccount *from,
+											 const BankAccount *to);
 extern void bank_ledger_append_transfer(BankLedger *ledger, BankTransfer *transfer,
 										BankAccount *from, BankAccount *to);
 extern void bank_ledger_append_event(BankLedger *ledger, BankAccount *account,

@@ -124,12 +124,6 @@ has_room(const BankAccount *to, int64 amount)
 	return to->is_settlement || to->balance <= BANK_AMOUNT_MAX - amount;
 }
 
-static TimestampTz
-posting_date(const BankLedger *ledger, const BankAccount *from, const BankAccount *to)
-{
-	return Max(bank_ledger_entry_date(ledger, from), to->updated_at);
-}
-
 /* 0, LG012 or 22003: what a debit that counts meets on its day. */
 int
 bank_posting_judge_debit(const BankAccount *from, int64 amount, TimestampTz at)
@@ -161,7 +155,7 @@ bank_posting_judge(const BankLedger *ledger, const BankTransfer *transfer,
 		return BANK_ERRCODE_INSUFFICIENT_FUNDS;
 	if (counts_as_spent(transfer) &&
 		(refusal = bank_posting_judge_debit(from, transfer->amount,
-											posting_date(ledger, from, to))) != 0)
+											bank_ledger_transfer_date(ledger, from, to))) != 0)
 		return refusal;
 	if (!has_room(to, transfer->amount))
 		return ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE;
@@ -175,12 +169,8 @@ raise_about_account(int sqlstate, const BankTransfer *transfer,
 	switch (sqlstate)
 	{
 		case BANK_ERRCODE_ACCOUNT_INACTIVE:
-			ereport(ERROR,
-					(errcode(BANK_ERRCODE_ACCOUNT_INACTIVE),
-					 errmsg("account inactive"),
-					 errdetail("Account %s is closed.",
-							   bank_uuid_text(from->is_active ? &to->account_id :
-											  &from->account_id))));
+			bank_account_raise_inactive(from->is_active ? &to->account_id :
+										&from->account_id);
 			break;
 		case BANK_ERRCODE_INSUFFICIENT_FUNDS:
 			ereport(ERROR,
@@ -330,6 +320,6 @@ bank_posting_append(BankLedger *ledger, BankTransfer *transfer,
 					BankAccount *from, BankAccount *to)
 {
 	if (counts_as_spent(transfer))
-		bank_limit_spend(from, transfer->amount, posting_date(ledger, from, to));
+		bank_limit_spend(from, transfer->amount, bank_ledger_transfer_date(ledger, from, to));
 	bank_ledger_append_transfer(ledger, transfer, from, to);
 }
