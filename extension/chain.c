@@ -99,6 +99,7 @@ bank_chain_begin(BankChain *chain, const pg_uuid_t *account_id,
 	chain->is_settlement = account->is_settlement;
 	chain->customer_id = account->customer_id;
 	memcpy(chain->currency, account->currency, BANK_CURRENCY_SIZE);
+	chain->opened_at = account->opened_at;
 	if (!account->is_active)
 		chain->closed_at = account->closed_at;
 }
@@ -200,12 +201,17 @@ digest_follows(BankJudge *judge, const BankChain *chain, const BankEntry *entry)
 	return same_digest(&after, entry->digest);
 }
 
+static bool
+is_event(const BankEntry *entry, BankAccountEventKind kind)
+{
+	return !entry->row->is_transfer && entry->row->event.kind == kind;
+}
+
 static void
 judge_place(BankJudge *judge, const BankChain *chain, const BankEntry *entry)
 {
 	bool		follows = entry->version == chain->version + 1;
-	bool		is_creation = !entry->row->is_transfer &&
-	entry->row->event.kind == BANK_ACCOUNT_CREATED;
+	bool		is_creation = is_event(entry, BANK_ACCOUNT_CREATED);
 
 	BROKEN_IF(!chain->is_known && chain->version == 0,
 			  '2', "there is no such account");
@@ -271,9 +277,11 @@ judge_money(BankJudge *judge, const BankChain *chain, const BankEntry *entry)
 static void
 judge_dates(BankJudge *judge, const BankChain *chain, const BankEntry *entry)
 {
-	bool		closes = !entry->row->is_transfer &&
-	entry->row->event.kind == BANK_ACCOUNT_INACTIVATED;
+	bool		opens = is_event(entry, BANK_ACCOUNT_CREATED);
+	bool		closes = is_event(entry, BANK_ACCOUNT_INACTIVATED);
 
+	BROKEN_IF(opens && chain->is_known && entry->dated != chain->opened_at,
+			  '4', "the account was not opened at its creation");
 	BROKEN_IF(entry->row->is_transfer && entry->dated >= chain->closed_at,
 			  '4', "the transfer is not dated before the closing");
 	BROKEN_IF(entry->dated < chain->dated,

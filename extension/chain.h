@@ -32,6 +32,7 @@ typedef struct BankChain
 	bool		is_settlement;
 	char		currency[BANK_CURRENCY_SIZE];
 	pg_uuid_t	customer_id;
+	TimestampTz opened_at;
 	TimestampTz closed_at;		/* infinity while it is open */
 
 	bool		is_closed;		/* the last entry closes it */

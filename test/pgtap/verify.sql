@@ -120,6 +120,8 @@ INSERT INTO breakage VALUES
 (4, 'account {a}', 'UPDATE bank_ledger.account SET updated_at = ''2000-01-01'' WHERE account_id = {a}'),
 (4, 'account {closed}',
  'UPDATE bank_ledger.account SET closed_at = closed_at + interval ''1 hour'' WHERE account_id = {closed}'),
+(4, 'account {a}',
+ 'UPDATE bank_ledger.account SET opened_at = opened_at - interval ''1 hour'' WHERE account_id = {a}'),
 (4, 'account {closed}',
  'INSERT INTO bank_ledger.account_event SELECT c.* FROM bank_ledger.account_event AS e,
   pg_temp.changed(e, ''{"version": 3}'') AS c WHERE e.account_id = {closed} AND e.kind = ''inactivated'';
