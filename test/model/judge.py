@@ -419,8 +419,15 @@ class Judge:
             self.complain('5, 8', call, 'nothing it can have met is a reason to refuse it')
 
     def may_be_in_progress(self, call):
-        return ((call.operation in CLOSINGS or 'LG009' in self.history.disturbed)
-                and any(True for _ in self.company.beside(call, call.touches, call.called)))
+        """A closing meets who touches the same; a lock_timeout of moments may also
+        end a wait for settlement, or for a table that is being extended."""
+        if call.operation in CLOSINGS:
+            others = self.company.beside(call, call.touches, call.called)
+        elif 'LG009' in self.history.disturbed:
+            others = self.company.all_beside(call, call.called)
+        else:
+            return False
+        return any(True for _ in others)
 
     def may_not_serialize(self, call):
         """Somebody committed a change to what it touches since its snapshot; a
