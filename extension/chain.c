@@ -124,6 +124,11 @@ bank_chain_continue(BankChain *chain, const BankEntry *entry)
 		chain->is_closed = entry->row->event.kind == BANK_ACCOUNT_INACTIVATED;
 		if (entry->row->event.kind == BANK_ACCOUNT_LIMIT_SET)
 			chain->limit = entry->row->event.amount;
+		if (entry->row->event.kind == BANK_ACCOUNT_CLOCK_ACCEPTED)
+			chain->clock_accepted_at = (BankOptionalTime)
+		{
+			true, entry->dated
+		};
 	}
 }
 
@@ -331,6 +336,12 @@ same_amount(const BankOptionalAmount *a, const BankOptionalAmount *b)
 	return a->is_set == b->is_set && (!a->is_set || a->value == b->value);
 }
 
+static bool
+same_time(const BankOptionalTime *a, const BankOptionalTime *b)
+{
+	return a->is_set == b->is_set && (!a->is_set || a->value == b->value);
+}
+
 /* Judges the account's row by the last entry. */
 void
 bank_chain_finish(BankJudge *judge, const BankChain *chain,
@@ -350,6 +361,9 @@ bank_chain_finish(BankJudge *judge, const BankChain *chain,
 			  '2', "the account's digest is not that of its last entry");
 	BROKEN_IF(!chain->is_cut && !same_amount(last_limit(account), &chain->limit),
 			  '2', "the account's limit is not the one last set");
+	BROKEN_IF(!chain->is_cut &&
+			  !same_time(&account->clock_accepted_at, &chain->clock_accepted_at),
+			  '4', "the date accepted ahead of the clock is not the one last accepted");
 	BROKEN_IF(account->updated_at != chain->dated,
 			  '4', "the account was not updated at its last entry");
 	BROKEN_IF(bank_clock_lead_is_too_far(&judge->journal->ledger, account),

@@ -43,6 +43,7 @@ typedef struct BankChain
 	BankOptionalUuid last_transfer;
 	BankDigest	digest;
 	BankOptionalAmount limit;	/* as last set */
+	BankOptionalTime clock_accepted_at; /* as last accepted */
 	bool		is_cut;			/* entries before the first one were not read */
 	int32		waiting;		/* entries read before their turn */
 } BankChain;

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from nemesis import Nemesis, kills, shorten_timeouts, signals
+from nemesis import Nemesis, kills, shorten_timeouts, signals, wait_until_it_answers
 from run import SECONDS, Run
 from server import RUN, Copy, run
 
@@ -38,5 +38,6 @@ def test_killed(own_server):
     killed = Run(port=own_server.port, seconds=SECONDS / 2)
     nemesis = Nemesis(killed.seed, 2, 3, kills(own_server))
     killed.work(nemesis)
+    wait_until_it_answers(own_server)
     killed.check()
     assert None in {state for _, state in killed.history.counts()}

@@ -2,6 +2,7 @@
 ways it is not."""
 import collections
 import copy
+import functools
 
 import pytest
 
@@ -17,13 +18,25 @@ SECOND_US = 1_000_000
 KEY = 3                             # where a transfer's key stands
 
 
-@pytest.fixture(scope='module')
-def truth():
+TRUTHS = 5                          # what one run lacks by chance, another has
+
+
+@functools.lru_cache(maxsize=None)
+def true_run(_number):
     run = Run(seconds=1, least=4000)
     run.work()
     journal = run.journal()
     assert complaints_of(run.history, journal, run.plan.calm) == []
     return run, journal
+
+
+@pytest.fixture
+def truth():
+    return true_run(0)
+
+
+class TooShort(Exception):
+    """The run has no call of the kind that is to be spoiled."""
 
 
 class Spoiled:
@@ -57,7 +70,8 @@ class Spoiled:
 
     def some_call(self, fits):
         calls = [call for call in self.history.calls() if fits(call)]
-        assert calls, 'the run was too short'
+        if not calls:
+            raise TooShort
         return calls[len(calls) // 2]
 
     def some_posting(self, fits):
@@ -236,7 +250,8 @@ def refuse(operation, was, becomes):
     def spoil(it):
         calls = [call for call in it.history.calls() if call.operation == operation
                  and call.state == was and call.transaction.single]
-        assert calls, 'the run was too short'
+        if not calls:
+            raise TooShort
         for call in calls:
             call.state = becomes
     spoil.__name__ = f'refuse_{operation}_with_{becomes}'
@@ -271,11 +286,20 @@ WAYS = [
 ]
 
 
-@pytest.mark.parametrize('spoil', WAYS, ids=lambda spoil: spoil.__name__)
-def test_what_is_wrong_is_found(truth, spoil):
+def is_found(spoil, truth):
+    """False also where the run has nothing that could be spoiled so."""
     spoiled = Spoiled(*truth)
-    spoil(spoiled)
-    assert spoiled.complaints(), spoil.__doc__
+    try:
+        spoil(spoiled)
+    except (TooShort, StopIteration, IndexError):
+        return False
+    return bool(spoiled.complaints())
+
+
+@pytest.mark.parametrize('spoil', WAYS, ids=lambda spoil: spoil.__name__)
+def test_what_is_wrong_is_found(spoil):
+    """A spoiled answer can be right by chance, but not in every run."""
+    assert any(is_found(spoil, true_run(number)) for number in range(TRUTHS)), spoil.__doc__
 
 
 def test_what_looks_back_is_held_against_the_model(truth):

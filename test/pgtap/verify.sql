@@ -190,6 +190,7 @@ INSERT INTO breakage VALUES
 (2, 'account {a}', 'UPDATE bank_ledger.account SET daily_limit = 9000, next_limit_day = NULL WHERE account_id = {a}'),
 (2, 'account {a}', 'UPDATE bank_ledger.account SET next_limit = 9000, next_limit_day = current_date + 1 WHERE account_id = {a}'),
 (2, 'account {b}', 'UPDATE bank_ledger.account SET daily_limit = 9000 WHERE account_id = {b}'),
+(4, 'account {b}', 'UPDATE bank_ledger.account SET clock_accepted_at = now() WHERE account_id = {b}'),
 -- Holds
 (3, 'account {a}', 'UPDATE bank_ledger.account_event SET held = held + 1 WHERE account_id = {a} AND kind = ''hold_voided'''),
 (3, 'hold ee000000-0000-4000-8000-000000000011', 'DELETE FROM bank_ledger.hold WHERE state = ''pending'''),
