@@ -177,12 +177,5 @@ def test_a_seal_is_told_and_can_be_held_against_the_ledger(stack):
 
 
 def test_everything_is_sound(stack):
-    restore_redis(stack)
     stack.quiet()
     checker.require_sound(stack)
-
-
-def restore_redis(stack):
-    """Reads every balance, so that a Redis that forgot all has all again."""
-    stack.ledger.rows('SELECT b.version FROM bank_ledger.account AS a, '
-                      'bank.balance(a.account_id) AS b')
