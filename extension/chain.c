@@ -180,13 +180,6 @@ report(BankJudge *judge, char invariant, const char *broken,
 	} while (0)
 
 static bool
-same_uuid(const BankOptionalUuid *a, const BankOptionalUuid *b)
-{
-	return a->is_set == b->is_set &&
-		(!a->is_set || bank_uuid_compare(&a->value, &b->value) == 0);
-}
-
-static bool
 same_digest(const BankDigest *a, const BankDigest *b)
 {
 	return memcmp(a->bytes, b->bytes, BANK_DIGEST_LENGTH) == 0;
@@ -223,7 +216,7 @@ judge_place(BankJudge *judge, const BankChain *chain, const BankEntry *entry)
 	BROKEN_IF(!follows, '2', "the version does not follow the one before");
 	BROKEN_IF((entry->version == 1) != is_creation,
 			  '2', "only the first entry creates the account");
-	BROKEN_IF(follows && !same_uuid(entry->previous, &chain->last_transfer),
+	BROKEN_IF(follows && !bank_optional_uuid_equal(entry->previous, &chain->last_transfer),
 			  '2', "the entry does not point to the transfer before it");
 	BROKEN_IF(follows && !digest_follows(judge, chain, entry),
 			  '2', "the digest is not that of the entry and the one before");
@@ -330,18 +323,6 @@ last_limit(const BankAccount *account)
 		&account->daily_limit;
 }
 
-static bool
-same_amount(const BankOptionalAmount *a, const BankOptionalAmount *b)
-{
-	return a->is_set == b->is_set && (!a->is_set || a->value == b->value);
-}
-
-static bool
-same_time(const BankOptionalTime *a, const BankOptionalTime *b)
-{
-	return a->is_set == b->is_set && (!a->is_set || a->value == b->value);
-}
-
 /* Judges the account's row by the last entry. */
 void
 bank_chain_finish(BankJudge *judge, const BankChain *chain,
@@ -355,14 +336,14 @@ bank_chain_finish(BankJudge *judge, const BankChain *chain,
 	BROKEN_IF(account->version != chain->version ||
 			  account->balance != chain->balance || account->held != chain->held,
 			  '2', "the account is not what its last entry says");
-	BROKEN_IF(!same_uuid(&account->last_transfer, &chain->last_transfer),
+	BROKEN_IF(!bank_optional_uuid_equal(&account->last_transfer, &chain->last_transfer),
 			  '2', "the account does not point to its last transfer");
 	BROKEN_IF(!same_digest(&account->digest, &chain->digest),
 			  '2', "the account's digest is not that of its last entry");
-	BROKEN_IF(!chain->is_cut && !same_amount(last_limit(account), &chain->limit),
+	BROKEN_IF(!chain->is_cut && !bank_optional_amount_equal(last_limit(account), &chain->limit),
 			  '2', "the account's limit is not the one last set");
 	BROKEN_IF(!chain->is_cut &&
-			  !same_time(&account->clock_accepted_at, &chain->clock_accepted_at),
+			  !bank_optional_time_equal(&account->clock_accepted_at, &chain->clock_accepted_at),
 			  '4', "the date accepted ahead of the clock is not the one last accepted");
 	BROKEN_IF(account->updated_at != chain->dated,
 			  '4', "the account was not updated at its last entry");

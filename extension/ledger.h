@@ -11,35 +11,11 @@
 
 #include "currency.h"
 #include "digest.h"
+#include "optional.h"
 #include "relation.h"
 
 /* Longest reference of a caller, in characters. */
 #define BANK_REFERENCE_MAX 140
-
-/* What may be null in a table. */
-typedef struct BankOptionalUuid
-{
-	bool		is_set;
-	pg_uuid_t	value;
-} BankOptionalUuid;
-
-typedef struct BankOptionalAmount
-{
-	bool		is_set;
-	int64		value;
-} BankOptionalAmount;
-
-typedef struct BankOptionalTime
-{
-	bool		is_set;
-	TimestampTz value;
-} BankOptionalTime;
-
-typedef struct BankOptionalDate
-{
-	bool		is_set;
-	DateADT		value;
-} BankOptionalDate;
 
 typedef struct BankAccount
 {

@@ -182,13 +182,6 @@ is_lower(const BankOptionalAmount *asked, const BankOptionalAmount *limit)
 	return asked->is_set && (!limit->is_set || asked->value < limit->value);
 }
 
-static bool
-is_same(const BankOptionalAmount *asked, const BankOptionalAmount *limit)
-{
-	return asked->is_set == limit->is_set &&
-		(!asked->is_set || asked->value == limit->value);
-}
-
 /* Changes the limit in memory; returns when the change begins to count. */
 static TimestampTz
 change_limit(BankAccount *account, const BankOptionalAmount *asked, TimestampTz at)
@@ -196,7 +189,8 @@ change_limit(BankAccount *account, const BankOptionalAmount *asked, TimestampTz 
 	DateADT		today = bank_limit_day(at);
 
 	begin_day(account, today);
-	if (is_lower(asked, &account->daily_limit) || is_same(asked, &account->daily_limit))
+	if (is_lower(asked, &account->daily_limit) ||
+		bank_optional_amount_equal(asked, &account->daily_limit))
 	{
 		account->daily_limit = *asked;
 		account->next_limit.is_set = false;

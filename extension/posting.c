@@ -258,13 +258,6 @@ is_same_reference(const char *a, const char *b)
 }
 
 static bool
-is_same_uuid(const BankOptionalUuid *a, const BankOptionalUuid *b)
-{
-	return a->is_set == b->is_set &&
-		(!a->is_set || bank_uuid_compare(&a->value, &b->value) == 0);
-}
-
-static bool
 is_same_side(const pg_uuid_t *posted, const pg_uuid_t *asked, bool is_chosen)
 {
 	return !is_chosen || bank_uuid_compare(posted, asked) == 0;
@@ -281,7 +274,7 @@ bank_posting_judge_replay(const BankTransfer *posted, const BankTransfer *asked)
 	bool		is_same;
 
 	if (asked->kind == BANK_REVERSAL)
-		is_same = is_same_uuid(&posted->reverses, &asked->reverses);
+		is_same = bank_optional_uuid_equal(&posted->reverses, &asked->reverses);
 	else
 		is_same = posted->kind == asked->kind && posted->amount == asked->amount &&
 			is_same_reference(posted->reference, asked->reference) &&
