@@ -54,7 +54,8 @@ cron.host = '$SOCKET_FOLDER'
 cron.use_background_workers = off
 bank.customer_api_url = 'http://127.0.0.1:$PORT_CUSTOMER_API/clientes/{customer_id}'
 bank.bacen_url = 'http://127.0.0.1:$PORT_BACEN/notificacoes'
-bank.redis_url = 'redis://default:$REDIS_PASSWORD@127.0.0.1:$PORT_REDIS'
+bank.redis_url = 'redis://127.0.0.1:$PORT_REDIS'
+bank.redis_password_file = '$DATA/redis-password'
 bank.search_dsn = 'host=$SOCKET_FOLDER port=$PORT_POSTGRESQL dbname=bank_search user=bank_project'
 CONF
     [ -z "${EXTRA_SETTINGS:-}" ] || cat "$EXTRA_SETTINGS"
@@ -119,6 +120,7 @@ postgresql_up() {
     ! part_runs postgresql || return 0
     [ -d "$DATA" ] || init_cluster
     wait_for_leftovers
+    echo "$REDIS_PASSWORD" | own_file "$DATA/redis-password"
     cluster_settings | own_file "$DATA/stack.conf"
     cluster_access | own_file "$DATA/pg_hba.conf"
     start_server

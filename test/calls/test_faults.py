@@ -306,7 +306,7 @@ def test_password_of_redis_in_a_file(operator, session):
     path = ROOT / 'build/test/redis-password'
     source = 'SELECT source FROM bank.balance(%s)'
     with operator.setting(session, redis_password_file=path,
-                          redis_url=f'redis://{url.hostname}:{url.port}'):
+                          redis_url=f'redis://{url.hostname}:{url.port}/0'):
         assert session.value(source, account) == 'database', 'there is no file'
         path.write_text(url.password + '\n')
         shutil.chown(path, *(('postgres', 'postgres') if os.geteuid() == 0 else (os.getuid(),)))

@@ -2,6 +2,7 @@
 SASL over SSL and by client certificate, Redis by password on a unix
 socket, BACEN by client certificate.  Servers of its own beside the stack,
 with certificates made here."""
+import contextlib
 import json
 import os
 import pathlib
@@ -16,8 +17,10 @@ import time
 import urllib.error
 import urllib.request
 import uuid
+from urllib.parse import urlsplit
 
 import psycopg2
+import psycopg2.extras
 import pytest
 
 from stack import ROOT, RUN as STACK_RUN, eventually
@@ -118,6 +121,9 @@ class Secure:
         succeed(self.bin / 'initdb', '-D', data, '-U', 'postgres', '-A', 'scram-sha-256',
                 f'--pwfile={password}', '-E', 'UTF8', '--locale=C.UTF-8', '--no-sync')
         (data / 'pg_hba.conf').write_text('hostssl all all 127.0.0.1/32 scram-sha-256\n')
+        with open(data / 'postgresql.conf', 'a', encoding='utf-8') as conf:
+            conf.write("shared_preload_libraries = 'bank'\n"
+                       f"bank.redis_url = 'unix://:{self.secrets['redis']}@{self.redis}'\n")
         settings = {'listen_addresses': '127.0.0.1', 'port': self.ports['postgresql'],
                     'unix_socket_directories': '', 'ssl': 'on', 'ssl_cert_file': self.server[0],
                     'ssl_key_file': self.server[1], 'wal_level': 'logical', 'fsync': 'off',
@@ -291,15 +297,75 @@ def test_everything_over_tls_and_passwords(secure):
 
 
 def check_no_secret(secure, bridge):
-    """Neither in the log, nor in a process list, nor in what config prints."""
-    pids = [bridge.pid] + [role['pid'] for role in secure.health()['roles'].values()]
-    shown = [pathlib.Path(f'/proc/{pid}/cmdline').read_bytes().decode() for pid in pids]
-    shown += [(RUN / 'bridge.log').read_text(), secure.bridge('config')[1],
-              secure.bridge('status')[1]]
-    activity = secure.rows('SELECT query, application_name FROM pg_stat_activity')
-    shown += [str(activity), (RUN / 'postgresql.log').read_text()]
+    """Neither in a log, nor in a process list or an environment, nor in what
+    the bridge prints or another role may read in the server."""
+    shown = [text for process in secure.processes for text in of_processes(process.pid)]
+    shown += [secure.bridge('config')[1], secure.bridge('status')[1]]
+    shown += [(RUN / f'{name}.log').read_text(errors='replace')
+              for name in ('bridge', 'kafka', 'postgresql', 'redis')]
+    shown += [str(secure.rows('SELECT query, application_name FROM pg_stat_activity'))]
+    shown += settings_read(secure.dsn('bank_publish', 'bank'))
+    assert any('bank-bridge' in text for text in of_processes(bridge.pid)), 'they are read'
     for name, secret in secure.secrets.items():
         assert not any(secret in text for text in shown), name
+
+
+def of_processes(*parents):
+    """Command line and environment of processes and of all their children."""
+    found, left = [], list(map(str, parents))
+    while left:
+        process = pathlib.Path('/proc', left.pop())
+        try:
+            found += [(process / name).read_bytes().decode(errors='replace')
+                      for name in ('cmdline', 'environ')]
+            for thread in process.glob('task/*/children'):
+                left += thread.read_text().split()
+        except OSError:
+            pass            # it has ended meanwhile
+    return found
+
+
+SECRET_SETTINGS = ('bank.redis_url', 'bank.search_dsn', 'bank.bacen_url', 'bank.customer_api_url')
+
+
+def settings_read(dsn):
+    """What a role reads of settings, or is told instead: also in a replication
+    connection, which loads no library at its start."""
+    found = []
+    for factory in (None, psycopg2.extras.LogicalReplicationConnection):
+        with contextlib.closing(psycopg2.connect(dsn, connection_factory=factory)) as connection:
+            if factory is None:
+                connection.autocommit = True
+            cursor = connection.cursor()
+            for query in ('SHOW ALL', *(f'SHOW {name}' for name in SECRET_SETTINGS)):
+                try:
+                    cursor.execute(query)
+                    found.append(str(cursor.fetchall()))
+                except psycopg2.errors.InsufficientPrivilege as error:
+                    found.append(str(error))
+    return found
+
+
+def test_no_secret_of_the_stack_is_shown(stack):
+    """Neither in a log, a process list or an environment, nor in a setting
+    that the roles of the bridge, or anybody, may read."""
+    secret = urlsplit(stack.env['BANK_REDIS_URL']).password
+    stack.quiet()
+    parts = ('postgresql', 'kafka', 'redis', 'customer-api', 'bacen', 'bridge')
+    shown = of_processes(*map(stack.part, parts))
+    assert len(shown) > 2 * len(parts), 'children are read too'
+    shown += [path.read_text(errors='replace') for path in (STACK_RUN / 'log').iterdir()]
+    stack.ledger.rows('CREATE ROLE nobody_special LOGIN REPLICATION')
+    try:
+        for role in ('bank_publish', 'nobody_special'):
+            shown += settings_read(f'host={stack.env["PGHOST"]} port={stack.env["PGPORT"]} '
+                                   f'dbname=bank user={role}')
+    finally:
+        stack.ledger.rows('DROP ROLE nobody_special')
+    assert not any(secret in text for text in shown)
+    for private in ('postgresql/redis-password', 'redis/redis.conf', 'bridge/bank-bridge.conf',
+                    'settings'):
+        assert (STACK_RUN / private).stat().st_mode & 0o077 == 0, private
 
 
 def test_wrong_secrets_and_certificates_are_named(secure):
