@@ -1,15 +1,27 @@
 /*
- * The clock of deadlines.
+ * The clock of deadlines, and that of dates.
  */
 #include "clock.h"
 
 #include <time.h>
 
-int64_t
-bridge_clock_ms(void)
+static int64_t
+read_clock(clockid_t clock)
 {
 	struct timespec now;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
+	clock_gettime(clock, &now);
 	return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+int64_t
+bridge_clock_ms(void)
+{
+	return read_clock(CLOCK_MONOTONIC);
+}
+
+int64_t
+bridge_clock_date_ms(void)
+{
+	return read_clock(CLOCK_REALTIME);
 }

@@ -24,10 +24,10 @@ refuse(const char *why)
 PGconn *
 bridge_database_connect(const char *dsn, BridgeDatabaseMode mode)
 {
-	static BankResolve *question;
-	BridgeHosts hosts;
+	static BankHostList list;
+	BankHostTexts texts;
 	const char *problem = bridge_hosts_find(dsn, bridge_clock_ms() + RESOLVE_MS,
-											&question, &hosts);
+											&list, &texts);
 	bool		replication = mode == BRIDGE_DATABASE_REPLICATION;
 
 	/* What stands before dbname, the connection string may change. */
@@ -35,12 +35,12 @@ bridge_database_connect(const char *dsn, BridgeDatabaseMode mode)
 		"connect_timeout", "keepalives_idle", "keepalives_interval",
 		"keepalives_count", "tcp_user_timeout", "fallback_application_name",
 		"dbname", "client_encoding", replication ? "replication" : "options",
-		hosts.names[0] != '\0' ? "host" : NULL, "hostaddr", NULL
+		list.count > 0 ? "host" : NULL, "hostaddr", "port", NULL
 	};
 	const char *const values[] = {
 		"5", "10", "5", "3", "30000", "bank-bridge", dsn, "UTF8",
 		replication ? "database" : "-c row_security=off -c statement_timeout=10s",
-		hosts.names, hosts.addresses, NULL
+		texts.hosts, texts.addresses, texts.ports, NULL
 	};
 	PGconn	   *conn;
 

@@ -9,46 +9,25 @@
 /* How often the stop is looked for. */
 #define WAIT_MS 50
 
-static BankResolveState
-wait_for_answer(BankResolve *question, int64_t deadline, BankAddresses *addresses)
-{
-	BankResolveState state = BANK_RESOLVE_PENDING;
-
-	while (state == BANK_RESOLVE_PENDING && !bridge_stop_requested() &&
-		   bridge_clock_ms() < deadline)
-		state = bank_resolve_wait(question, WAIT_MS, addresses);
-	return state;
-}
-
 const char *
-bridge_hosts_find(const char *dsn, int64_t deadline, BankResolve **question,
-				  BridgeHosts *hosts)
+bridge_hosts_find(const char *dsn, int64_t deadline, BankHostList *list,
+				  BankHostTexts *texts)
 {
-	BankResolveState state;
-	BankAddresses addresses;
-	char		host[BANK_HOST_SIZE];
-	const char *problem = NULL;
+	const char *problem = bank_host_list_begin(list, dsn);
+	BankResolveState state = BANK_RESOLVE_PENDING;
+	int64_t		now = bridge_clock_ms();
+	int64_t		half = now + (deadline - now) / 2;
 
-	hosts->names[0] = '\0';
-	if (!bank_resolve_host_of(dsn, host, sizeof(host)))
-		return NULL;
-	if (*question != NULL && !bank_resolve_is_about(*question, host))
+	if (problem != NULL)
+		return problem;
+	while (state == BANK_RESOLVE_PENDING && !bridge_stop_requested() &&
+		   now < deadline && (now < half || !bank_host_list_texts(list, texts)))
 	{
-		bank_resolve_release(*question);
-		*question = NULL;
+		state = bank_host_list_wait(list, WAIT_MS);
+		now = bridge_clock_ms();
 	}
-	if (*question == NULL)
-		*question = bank_resolve_start(host);
-	if (*question == NULL)
-		return "out of memory";
-	state = wait_for_answer(*question, deadline, &addresses);
-	if (state == BANK_RESOLVE_PENDING)
-		return "the name server gives no answer in time";
-	if (state == BANK_RESOLVE_FAILED)
-		problem = bank_resolve_error(*question);
-	else
-		bank_resolve_lists(&addresses, host, hosts->names, hosts->addresses);
-	bank_resolve_release(*question);
-	*question = NULL;
-	return problem;
+	if (bank_host_list_texts(list, texts))
+		return NULL;
+	return state == BANK_RESOLVE_FAILED ? list->error :
+		"the name server gives no answer in time";
 }

@@ -14,6 +14,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "clock.h"
+
 #define REASON_SIZE 160
 #define READ_ATTEMPTS 1000
 
@@ -49,6 +51,12 @@ static const MetricEntry metric_table[BRIDGE_METRIC_COUNT] = {
 
 static SharedMetrics *shared;
 
+static bool
+is_of_type(BridgeMetric metric, const char *type)
+{
+	return strcmp(metric_table[metric].type, type) == 0;
+}
+
 bool
 bridge_metrics_create(void)
 {
@@ -58,6 +66,9 @@ bridge_metrics_create(void)
 	if (memory == MAP_FAILED)
 		return false;
 	shared = memory;
+	for (int i = 0; i < BRIDGE_METRIC_COUNT; i++)
+		if (is_of_type((BridgeMetric) i, "age"))
+			bridge_metrics_set((BridgeMetric) i, bridge_clock_date_ms());
 	return true;
 }
 
@@ -78,6 +89,13 @@ int64_t
 bridge_metrics_get(BridgeMetric metric)
 {
 	return atomic_load_explicit(&shared->values[metric], memory_order_relaxed);
+}
+
+void
+bridge_metrics_renew(BridgeMetric metric, int64_t date_ms)
+{
+	if (date_ms > bridge_metrics_get(metric))
+		bridge_metrics_set(metric, date_ms);
 }
 
 void
@@ -145,10 +163,17 @@ print_roles(FILE *stream)
 }
 
 static void
-print_metric(FILE *stream, const MetricEntry *entry, int64_t value)
+print_metric(FILE *stream, BridgeMetric metric)
 {
-	bool		seconds = strcmp(entry->type, "seconds") == 0;
+	const MetricEntry *entry = &metric_table[metric];
+	int64_t		value = bridge_metrics_get(metric);
+	bool		age = is_of_type(metric, "age");
+	bool		seconds = age || is_of_type(metric, "seconds");
 
+	if (age)
+		value = bridge_clock_date_ms() - value;
+	if (age && value < 0)		/* the other machine's clock is ahead */
+		value = 0;
 	fprintf(stream, "# HELP bank_bridge_%s %s\n# TYPE bank_bridge_%s %s\n"
 			"bank_bridge_%s ", entry->name, entry->help, entry->name,
 			seconds ? "gauge" : entry->type, entry->name);
@@ -169,11 +194,8 @@ bridge_metrics_text(size_t *length)
 	print_roles(stream);
 	for (int i = 0; i < BRIDGE_METRIC_COUNT; i++)
 	{
-		const MetricEntry *entry = &metric_table[i];
-
-		if (!atomic_load(&shared->roles[entry->role].expected))
-			continue;
-		print_metric(stream, entry, bridge_metrics_get((BridgeMetric) i));
+		if (atomic_load(&shared->roles[metric_table[i].role].expected))
+			print_metric(stream, (BridgeMetric) i);
 	}
 	if (fclose(stream) != 0)
 	{

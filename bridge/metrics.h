@@ -17,7 +17,8 @@
 
 /*
  * role, symbol, type, name after "bank_bridge_", help.  The type "seconds" is
- * a gauge that is kept in milliseconds.
+ * a gauge that is kept in milliseconds, and "age" one that is kept as the
+ * date it is counted from: first the start, so that it grows until told.
  */
 #define BRIDGE_METRIC_TABLE(X) \
 	X(PUBLISH, PUBLISH_TRANSACTIONS, "counter", "publish_transactions_total", \
@@ -51,6 +52,8 @@
 	  "WAL that may be written before the slot is lost; -1 where unlimited.") \
 	X(PUBLISH, PUBLISH_ACCOUNTS_AHEAD, "gauge", "publish_accounts_ahead", \
 	  "Accounts too far ahead of the clock to be posted to; counted every 10 minutes.") \
+	X(PUBLISH, PUBLISH_SEAL_AGE, "age", "publish_seal_age_seconds", \
+	  "Age of the newest seal published; since the start until there is one.") \
 	X(PUBLISH, PUBLISH_CONNECTS, "counter", "publish_connects_total", \
 	  "Replication connections begun.") \
 	X(PUBLISH, PUBLISH_HEARTBEATS, "counter", "publish_heartbeats_total", \
@@ -121,6 +124,9 @@ extern bool bridge_metrics_create(void);
 extern void bridge_metrics_add(BridgeMetric metric, int64_t amount);
 extern void bridge_metrics_set(BridgeMetric metric, int64_t value);
 extern int64_t bridge_metrics_get(BridgeMetric metric);
+
+/* Sets an "age" to that of something of this date, unless it is older. */
+extern void bridge_metrics_renew(BridgeMetric metric, int64_t date_ms);
 
 /* Says which role runs in process pid; pid 0 says that it is down. */
 extern void bridge_metrics_role(BridgeRole role, pid_t pid);

@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -36,21 +37,46 @@ note_failure(BridgeProducer *producer, const char *topic, const char *name,
 	producer->failed = true;
 }
 
+/* Empty where the record has no such header. */
+static void
+read_header(const rd_kafka_message_t *message, const char *name, char *value,
+			size_t size)
+{
+	rd_kafka_headers_t *headers;
+	const void *found;
+	size_t		length;
+
+	value[0] = '\0';
+	if (rd_kafka_message_headers(message, &headers) ==
+		RD_KAFKA_RESP_ERR_NO_ERROR &&
+		rd_kafka_header_get_last(headers, name, &found, &length) ==
+		RD_KAFKA_RESP_ERR_NO_ERROR)
+		snprintf(value, size, "%.*s", (int) length, (const char *) found);
+}
+
 static void
 note_refusal(BridgeProducer *producer, const rd_kafka_message_t *message)
 {
-	char		name[BRIDGE_EVENT_ID_SIZE] = "";
-	rd_kafka_headers_t *headers;
-	const void *id;
-	size_t		length;
+	char		name[BRIDGE_EVENT_ID_SIZE];
 
-	if (rd_kafka_message_headers(message, &headers) ==
-		RD_KAFKA_RESP_ERR_NO_ERROR &&
-		rd_kafka_header_get_last(headers, "ce_id", &id, &length) ==
-		RD_KAFKA_RESP_ERR_NO_ERROR)
-		snprintf(name, sizeof(name), "%.*s", (int) length, (const char *) id);
+	read_header(message, "ce_id", name, sizeof(name));
 	note_failure(producer, rd_kafka_topic_name(message->rkt), name,
 				 rd_kafka_err2str(message->err));
+}
+
+/* An operator wants to know when sealing stops. */
+static void
+note_seal(const rd_kafka_message_t *message)
+{
+	char		date[BRIDGE_TIME_SIZE];
+	struct tm	parts = {0};
+
+	if (strcmp(rd_kafka_topic_name(message->rkt), BANK_TOPIC_SEALS) != 0)
+		return;
+	read_header(message, "ce_time", date, sizeof(date));
+	if (strptime(date, "%Y-%m-%dT%H:%M:%S", &parts) != NULL)
+		bridge_metrics_renew(BRIDGE_METRIC_PUBLISH_SEAL_AGE,
+							 (int64_t) timegm(&parts) * 1000);
 }
 
 static void
@@ -78,6 +104,7 @@ note_delivery(rd_kafka_t *client, const rd_kafka_message_t *message,
 	}
 	bridge_inflight_acknowledge(&producer->inflight, number);
 	bridge_metrics_add(BRIDGE_METRIC_PUBLISH_ACKNOWLEDGED, 1);
+	note_seal(message);
 }
 
 static void

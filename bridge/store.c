@@ -220,20 +220,19 @@ bool
 bridge_store_connect(BridgeStore *store)
 {
 	int64_t		deadline = bridge_clock_ms() + CONNECT_TIMEOUT_MS;
-	BridgeHosts hosts;
+	BankHostTexts texts;
 	const char *problem;
 	const char *values[] = {store->spec.dsn, store->spec.application, "UTF8",
-	"30000", hosts.names, hosts.addresses, NULL};
+	"30000", texts.hosts, texts.addresses, texts.ports, NULL};
 	const char *keywords[] = {"dbname", "application_name", "client_encoding",
-	"tcp_user_timeout", "host", "hostaddr", NULL};
+	"tcp_user_timeout", "host", "hostaddr", "port", NULL};
 
 	if (store->connection != NULL)
 		return true;
-	problem = bridge_hosts_find(store->spec.dsn, deadline, &store->question,
-								&hosts);
+	problem = bridge_hosts_find(store->spec.dsn, deadline, &store->hosts, &texts);
 	if (problem != NULL)
 		return fail(store, problem);
-	if (hosts.names[0] == '\0')
+	if (store->hosts.count == 0)
 		keywords[HOST_KEYWORD] = NULL;
 	store->connection = PQconnectStartParams(keywords, values, 1);
 	if (store->connection == NULL)

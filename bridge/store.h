@@ -12,7 +12,7 @@
 #include <stdint.h>
 #include <libpq-fe.h>
 
-#include "resolve.h"
+#include "host_list.h"
 
 /* Partitions of one topic, at most. */
 #define BRIDGE_PARTITIONS_MAX 1024
@@ -37,7 +37,7 @@ typedef struct BridgeStore
 {
 	BridgeStoreSpec spec;
 	PGconn	   *connection;		/* NULL: not connected */
-	BankResolve *question;		/* about the host, kept where nobody answered */
+	BankHostList hosts;			/* keeps what was not answered in time */
 	char		generation[24]; /* ours, as text; empty until claimed */
 	char		error[512];		/* why the last call failed, one line */
 } BridgeStore;

@@ -2,9 +2,9 @@
  * A libpq connection of a backend, asked without blocking it.
  *
  * Promises:  a cancel is answered at once, and the timeout kept, also while a
- *            name server is silent, but for a list of several hosts, which
- *            libpq resolves; an answer is never taken for that of another question: a
- *            connection that an error left busy is closed before the next.
+ *            name server is silent; an answer is never taken for that of
+ *            another question: a connection that an error left busy is closed
+ *            before the next.
  * Memory:    connection and results are malloc'd by libpq.
  * Raises:    08006, 58000, 57014; 53000 when descriptors are out.
  */
@@ -97,58 +97,44 @@ wait_for_socket(BankRemote *remote, int socket_event, const Deadline *deadline)
 	CHECK_FOR_INTERRUPTS();
 }
 
-/* The question about this host: the one not answered yet, or a new one. */
+/*
+ * Waits for the addresses of all hosts; for half of the time at most where
+ * some are known, since connecting takes its time too.  Raises as
+ * wait_for_socket does.
+ */
 static void
-ask_for_addresses(BankRemote *remote, const char *host)
+find_addresses(BankRemote *remote, const char *dsn, const Deadline *deadline,
+			   BankHostTexts *texts)
 {
-	if (remote->question != NULL && !bank_resolve_is_about(remote->question, host))
+	const char *problem = bank_host_list_begin(&remote->hosts, dsn);
+	BankResolveState state = BANK_RESOLVE_PENDING;
+	int			left = milliseconds_left(deadline);
+
+	if (problem != NULL)
+		raise_unreachable(remote, problem);
+	while (left > 0 && state == BANK_RESOLVE_PENDING)
 	{
-		bank_resolve_release(remote->question);
-		remote->question = NULL;
-	}
-	if (remote->question == NULL)
-		remote->question = bank_resolve_start(host);
-	if (remote->question == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_OUT_OF_MEMORY),
-				 errmsg("out of memory")));
-}
-
-/* Waits for a host's addresses; raises as wait_for_socket does. */
-static void
-find_addresses(BankRemote *remote, const char *host, const Deadline *deadline,
-			   BankAddresses *addresses)
-{
-	BankResolveState state;
-	int			left;
-
-	ask_for_addresses(remote, host);
-	while ((left = milliseconds_left(deadline)) > 0 &&
-		   (state = bank_resolve_wait(remote->question, Min(left, RESOLVE_WAIT_MS),
-									  addresses)) == BANK_RESOLVE_PENDING)
 		CHECK_FOR_INTERRUPTS();
-	if (left == 0)
-		raise_unreachable(remote, "The name server gave no answer in time.");
-	if (state == BANK_RESOLVE_FAILED)
-	{
-		char	   *reason = pstrdup(bank_resolve_error(remote->question));
-
-		bank_resolve_release(remote->question);
-		remote->question = NULL;
-		raise_unreachable(remote, reason);
+		state = bank_host_list_wait(&remote->hosts, Min(left, RESOLVE_WAIT_MS));
+		left = milliseconds_left(deadline);
+		if (left < deadline->timeout_ms / 2 &&
+			bank_host_list_texts(&remote->hosts, texts))
+			return;
 	}
-	bank_resolve_release(remote->question);
-	remote->question = NULL;
+	if (state == BANK_RESOLVE_PENDING)
+		raise_unreachable(remote, "The name server gave no answer in time.");
+	if (!bank_host_list_texts(&remote->hosts, texts))
+		raise_unreachable(remote, remote->hosts.error);
 }
 
 static void
-begin_connecting(BankRemote *remote, const char *dsn, const char *hosts,
-				 const char *addresses)
+begin_connecting(BankRemote *remote, const char *dsn, const BankHostTexts *texts)
 {
 	/* What follows dbname replaces what the connection string says. */
 	const char *keywords[] = {"fallback_application_name", "dbname",
-	hosts[0] != '\0' ? "host" : NULL, "hostaddr", NULL};
-	const char *values[] = {"bank", dsn, hosts, addresses, NULL};
+	remote->hosts.count > 0 ? "host" : NULL, "hostaddr", "port", NULL};
+	const char *values[] = {"bank", dsn, texts->hosts, texts->addresses,
+	texts->ports, NULL};
 	char	   *kept = MemoryContextStrdup(TopMemoryContext, dsn);
 
 	if (remote->dsn != NULL)
@@ -173,17 +159,10 @@ static void
 connect_within(BankRemote *remote, const char *dsn, const Deadline *deadline)
 {
 	PostgresPollingStatusType status = PGRES_POLLING_WRITING;
-	BankAddresses found;
-	char		host[BANK_HOST_SIZE];
-	char		hosts[BANK_RESOLVE_LIST_SIZE] = "";
-	char		addresses[BANK_RESOLVE_LIST_SIZE];
+	BankHostTexts texts;
 
-	if (bank_resolve_host_of(dsn, host, sizeof(host)))
-	{
-		find_addresses(remote, host, deadline, &found);
-		bank_resolve_lists(&found, host, hosts, addresses);
-	}
-	begin_connecting(remote, dsn, hosts, addresses);
+	find_addresses(remote, dsn, deadline, &texts);
+	begin_connecting(remote, dsn, &texts);
 	while (status != PGRES_POLLING_OK)
 	{
 		if (status == PGRES_POLLING_FAILED ||

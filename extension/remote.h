@@ -7,13 +7,13 @@
 
 #include <libpq-fe.h>
 
-#include "resolve.h"
+#include "host_list.h"
 
 typedef struct BankRemote
 {
 	const char *name;			/* of what is asked, for messages */
 	PGconn	   *connection;		/* NULL: none */
-	BankResolve *question;		/* kept where it was not answered in time */
+	BankHostList hosts;			/* keeps what was not answered in time */
 	char	   *dsn;			/* what it was made from */
 	bool		is_busy;		/* connecting, or an answer is still to come */
 } BankRemote;

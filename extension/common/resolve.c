@@ -19,8 +19,6 @@
 #include <sys/socket.h>
 #include <time.h>
 
-#include <libpq-fe.h>
-
 #include "text.h"
 
 struct BankResolve
@@ -208,61 +206,10 @@ bank_resolve_release(BankResolve *question)
 		let_go(question);
 }
 
-/* Copies the value of a keyword; false where it is absent or too long. */
-static bool
-copy_option(const PQconninfoOption *options, const char *keyword, char *value,
-			size_t size)
-{
-	for (; options->keyword != NULL; options++)
-		if (strcmp(options->keyword, keyword) == 0)
-			return options->val != NULL && *options->val != '\0' &&
-				bank_text_copy(value, size, options->val);
-	return false;
-}
-
-static bool
-is_resolved(const char *host)
+bool
+bank_resolve_is_address(const char *text)
 {
 	BankAddresses addresses;
 
-	return look_up(host, AI_NUMERICHOST, &addresses) == 0;
-}
-
-bool
-bank_resolve_host_of(const char *dsn, char *host, size_t size)
-{
-	PQconninfoOption *options = PQconninfoParse(dsn, NULL);
-	char		address[BANK_ADDRESS_SIZE];
-	bool		found;
-
-	if (options == NULL)
-		return false;
-	found = !copy_option(options, "hostaddr", address, sizeof(address)) &&
-		copy_option(options, "host", host, size) &&
-		host[0] != '/' && host[0] != '@' && strchr(host, ',') == NULL &&
-		!is_resolved(host);
-	PQconninfoFree(options);
-	return found;
-}
-
-static void
-append(char *list, const char *element)
-{
-	size_t		length = strlen(list);
-
-	snprintf(list + length, BANK_RESOLVE_LIST_SIZE - length, "%s%s",
-			 length > 0 ? "," : "", element);
-}
-
-void
-bank_resolve_lists(const BankAddresses *addresses, const char *host,
-				   char *hosts, char *hostaddrs)
-{
-	hosts[0] = '\0';
-	hostaddrs[0] = '\0';
-	for (int i = 0; i < addresses->count; i++)
-	{
-		append(hosts, host);
-		append(hostaddrs, addresses->text[i]);
-	}
+	return look_up(text, AI_NUMERICHOST, &addresses) == 0;
 }

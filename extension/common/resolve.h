@@ -15,6 +15,7 @@
 /* Addresses of one name that are kept, and the size of one as text. */
 #define BANK_RESOLVE_MAX 4
 #define BANK_ADDRESS_SIZE 64
+#define BANK_HOST_SIZE 256
 
 typedef struct BankAddresses
 {
@@ -47,20 +48,7 @@ extern const char *bank_resolve_error(const BankResolve *question);
 /* Gives the question up; NULL is let pass. */
 extern void bank_resolve_release(BankResolve *question);
 
-/*
- * The host of a libpq connection string that would have to be resolved; false
- * where there is none: a socket, an address, several hosts.  What libpq
- * resolves itself it waits for without limit.
- */
-extern bool bank_resolve_host_of(const char *dsn, char *host, size_t size);
-
-/*
- * The addresses as libpq's hostaddr, and the host as often as there are.
- * Both buffers have BANK_RESOLVE_LIST_SIZE bytes.
- */
-#define BANK_HOST_SIZE 256
-#define BANK_RESOLVE_LIST_SIZE (BANK_RESOLVE_MAX * BANK_HOST_SIZE)
-extern void bank_resolve_lists(const BankAddresses *addresses, const char *host,
-							   char *hosts, char *hostaddrs);
+/* True for a text that is an address itself. */
+extern bool bank_resolve_is_address(const char *text);
 
 #endif

@@ -101,6 +101,8 @@ CALLS = {
     'redis': (BALANCE, {'redis_url': 'redis://redis.bank.example', 'search_dsn': ''}, 'LG014'),
     'search': (BALANCE, {'redis_url': '',
                          'search_dsn': 'host=search.bank.example user=x dbname=x'}, '08006'),
+    'several': (BALANCE, {'redis_url': '', 'search_dsn':
+                          'host=one.bank.example,two.bank.example user=x dbname=x'}, '08006'),
 }
 TIMEOUTS = ('customer_api_timeout', 'bacen_timeout', 'redis_timeout', 'search_timeout')
 
@@ -141,13 +143,26 @@ def test_timeout(name):
                               " WHERE state = 'pending' AND last_error LIKE 'no answer%%'") == 3
 
 
-@pytest.mark.parametrize('name', ['redis', 'search'])
+@pytest.mark.parametrize('name', ['redis', 'search', 'several'])
 def test_silence_piles_up_no_threads(name):
     query, settings, code = CALLS[name]
     Named().set(**settings, **dict.fromkeys(TIMEOUTS, '20ms'))
     session = Named()
     for _ in range(100):
         assert session.failure(query)[0] == code
+    assert session.threads() <= (3 if name == 'several' else 2)
+
+
+def test_a_host_is_reached_beside_one_nobody_knows():
+    """The name is waited for half of the time, and goes on being asked."""
+    Named().set(redis_url='', search_timeout='2s', search_dsn=(
+        f'host=search.bank.example,{os.environ["PGHOST"]} port=1,{os.environ["PGPORT"]}'
+        ' dbname=bank_search user=bank_project'))
+    session = Named()
+    began = time.monotonic()
+    assert session.failure(BALANCE)[0] == 'LG014', 'it answers that there is no such account'
+    assert 1 <= time.monotonic() - began < 2
+    assert session.failure(BALANCE)[0] == 'LG014'
     assert session.threads() <= 2
 
 

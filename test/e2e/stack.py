@@ -123,12 +123,15 @@ class Stack:
         pids = [self.part('bridge')] + [role['pid'] for role in self.health()['roles'].values()]
         return sum(len(os.listdir(f'/proc/{pid}/fd')) for pid in pids if not ended(pid))
 
-    def metric(self, name):
-        """The number of a metric of the bridge that has no labels."""
+    def sample(self, name):
+        """A metric of the bridge that has no labels, as it is printed."""
         with urllib.request.urlopen(self.env['BANK_BRIDGE_METRICS_URL'], timeout=10) as reply:
             lines = reply.read().decode().splitlines()
-        return int(next(line.split()[1] for line in lines
-                        if line.startswith(f'bank_bridge_{name} ')))
+        return next(line.split()[1] for line in lines
+                    if line.startswith(f'bank_bridge_{name} '))
+
+    def metric(self, name):
+        return int(self.sample(name))
 
     # Shorthands of the tests.
 

@@ -1,5 +1,6 @@
 """The four flows, each seen in every system."""
 import json
+import time
 
 import psycopg2
 import pytest
@@ -174,6 +175,34 @@ def test_a_seal_is_told_and_can_be_held_against_the_ledger(stack):
     assert stack.ledger.rows(verify, *kept) == []
     kept[2] += 1
     assert len(stack.ledger.rows(verify, *kept)) == 1
+
+
+def test_age_of_the_newest_seal_is_told(stack):
+    """It grows for as long as a transaction keeps a period from being sealed."""
+    newest = 'SELECT max(number) AS n FROM bank_ledger.seal'
+
+    def sealed(number):
+        stack.ledger.rows('SELECT bank_ledger.beat()')
+        return stack.ledger.row(newest)['n'] > number
+
+    def age():
+        return float(stack.sample('publish_seal_age_seconds'))
+
+    before = stack.ledger.row(newest)['n'] or 0
+    eventually(lambda: sealed(before), 'a seal is made')
+    eventually(lambda: age() < 20, 'it is published')
+    holding = stack.session()
+    holding.begin()
+    holding.row('SELECT pg_current_xact_id()')
+    for _ in range(3):
+        sealed(0)               # what the transaction came too late for
+    stack.published()
+    held, began, first = stack.ledger.row(newest)['n'], time.monotonic(), age()
+    eventually(lambda: sealed(held) or time.monotonic() > began + 3, 'time has passed')
+    assert not sealed(held) and age() - first >= 3
+    holding.commit()
+    eventually(lambda: sealed(held), 'sealing goes on')
+    eventually(lambda: age() < 3, 'and is told')
 
 
 def test_everything_is_sound(stack):

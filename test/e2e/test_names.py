@@ -69,6 +69,18 @@ def test_what_needs_no_name_goes_on(stack):
         stop_in_time(process)
 
 
+def test_databases_beside_a_host_nobody_knows(stack):
+    """A connection string with several hosts is of use where one has no address."""
+    dsn = (f'host=db.bank.example,{stack.env["PGHOST"]} port=1,{stack.env["PGPORT"]} '
+           'dbname={} user=bank_{}')
+    with bridge(publish_dsn=dsn.format('bank', 'publish'),
+                project_dsn=dsn.format('bank_search', 'project'),
+                report_dsn=dsn.format('bank', 'report')) as (process, names):
+        eventually(lambda: stack.health()['healthy'], 'all roles work')
+        assert names.asked >= 3
+        stop_in_time(process)
+
+
 def test_databases_that_cannot_be_found(stack):
     host = 'host=db.bank.example dbname=x user=x'
     with bridge(publish_dsn=host, project_dsn=host, report_dsn=host) as (process, names):

@@ -1,5 +1,5 @@
 /*
- * Host names into addresses, and what of a connection string needs them.
+ * Host names into addresses.
  */
 #include "resolve.h"
 
@@ -66,46 +66,13 @@ check_release(void)
 	tap_is_int(answered, 100, "questions may be given up at any moment");
 }
 
-static void
-check_connection_strings(void)
-{
-	static const char *const none[] = {
-		"", "dbname=bank", "host=/run/postgresql", "host=@bank", "host=127.0.0.1",
-		"host=::1", "host=a,b", "host=a hostaddr=127.0.0.1", "postgresql:///bank",
-		"postgresql://127.0.0.1/bank", "no connection string"
-	};
-	char		host[BANK_HOST_SIZE];
-	char		small[4];
-
-	for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++)
-		tap_ok(!bank_resolve_host_of(none[i], host, sizeof(host)), none[i]);
-	tap_ok(bank_resolve_host_of("host=db.example port=1", host, sizeof(host)) &&
-		   strcmp(host, "db.example") == 0, "a name is found");
-	tap_ok(bank_resolve_host_of("postgresql://u:p@db.example:1/bank", host, sizeof(host)) &&
-		   strcmp(host, "db.example") == 0, "in a URI too");
-	tap_ok(!bank_resolve_host_of("host=db.example", small, sizeof(small)),
-		   "one that does not fit is left to libpq");
-}
-
-static void
-check_lists(void)
-{
-	const BankAddresses addresses = {.count = 2, .text = {"127.0.0.1", "::1"}};
-	char		hosts[BANK_RESOLVE_LIST_SIZE];
-	char		hostaddrs[BANK_RESOLVE_LIST_SIZE];
-
-	bank_resolve_lists(&addresses, "db", hosts, hostaddrs);
-	tap_is_text(hosts, "db,db", "the host as often as it has addresses");
-	tap_is_text(hostaddrs, "127.0.0.1,::1", "and its addresses");
-}
-
 int
 main(void)
 {
 	check_answers();
 	check_failures();
 	check_release();
-	check_connection_strings();
-	check_lists();
+	tap_ok(bank_resolve_is_address("::1"), "an address is one");
+	tap_ok(!bank_resolve_is_address("localhost"), "and a name is none");
 	return tap_done();
 }
