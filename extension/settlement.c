@@ -5,8 +5,11 @@
  * are sixteen.  A backend begins at a number of its own and takes the first of
  * the sixteen that it can lock without waiting.
  *
- * Locks: one settlement account, always after the customers' accounts, so that
- * no circle can form; an advisory lock on its id while it is made.
+ * Locks: one settlement account, always after the customers' accounts; an
+ * advisory lock on its id while it is made.  Nobody waits for one who holds
+ * another, so that no circle can form.
+ *
+ * Raises: LG009, 22003; XX001 for an id that a customer's account has.
  *
  * Their ids are fixed by currency and number: UUIDv8 (RFC 9562), the bytes
  * "bank", the currency and the number.
@@ -93,6 +96,16 @@ require_settlement(const BankAccount *account, const char *currency)
 						bank_uuid_text(&account->account_id), currency)));
 }
 
+/* One call's search for an account that can take its change. */
+typedef struct Search
+{
+	const char *currency;
+	int64		change;
+	bool		is_first_round; /* waits for nobody, and wants a date to be well */
+	bool		has_unfit;		/* has locked one in vain: waits for nobody more */
+	bool		met_busy;		/* in this round */
+} Search;
+
 /* Whether the account can take the change and stay within its bounds. */
 static bool
 has_room(const BankAccount *account, int64 change)
@@ -102,41 +115,87 @@ has_room(const BankAccount *account, int64 change)
 }
 
 static bool
-lock_settlement(BankLedger *ledger, const char *currency, int number,
-				bool dont_wait, BankAccount *account)
+is_fit(const Search *search, const BankLedger *ledger, const BankAccount *account)
 {
-	pg_uuid_t	id = settlement_id(currency, number);
+	return has_room(account, search->change) &&
+		!(search->is_first_round && bank_clock_lead_is_too_far(ledger, account));
+}
 
-	if (!find_or_create(ledger, &id, currency, dont_wait, account))
+/*
+ * Locks an account that is fit.  What is not fit before is not locked; what is
+ * no longer fit under its lock stays locked.
+ */
+static bool
+take(Search *search, BankLedger *ledger, int number, BankAccount *account)
+{
+	pg_uuid_t	id = settlement_id(search->currency, number);
+	bool		dont_wait = search->is_first_round || search->has_unfit;
+
+	if (!find_or_create(ledger, &id, search->currency, dont_wait, account))
+	{
+		search->met_busy = true;
 		return false;
-	require_settlement(account, currency);
-	return bank_ledger_lock_account(ledger, account, dont_wait ? LockWaitSkip :
-									LockWaitBlock) == BANK_LOCK_TAKEN;
+	}
+	require_settlement(account, search->currency);
+	if (!is_fit(search, ledger, account))
+		return false;
+	if (bank_ledger_lock_account(ledger, account, dont_wait ? LockWaitSkip :
+								 LockWaitBlock) != BANK_LOCK_TAKEN)
+	{
+		search->met_busy = true;
+		return false;
+	}
+	search->has_unfit |= !is_fit(search, ledger, account);
+	return is_fit(search, ledger, account);
+}
+
+static bool
+take_any(Search *search, BankLedger *ledger, BankAccount *account)
+{
+	search->met_busy = false;
+	for (int i = 0; i < SETTLEMENT_ACCOUNTS; i++)
+		if (take(search, ledger, (MyProcPid + i) % SETTLEMENT_ACCOUNTS, account))
+			return true;
+	return false;
+}
+
+static void
+raise_none(const Search *search)
+{
+	if (search->met_busy)
+		ereport(ERROR,
+				(errcode(BANK_ERRCODE_TRANSACTION_IN_PROGRESS),
+				 errmsg("transaction in progress"),
+				 errdetail("Settlement accounts of %s that may have room are locked by other transactions.",
+						   search->currency),
+				 errhint("Try again when it has ended.")));
+	ereport(ERROR,
+			(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+			 errmsg("settlement is out of range"),
+			 errdetail("No settlement account of %s can change by " INT64_FORMAT ".",
+					   search->currency, search->change),
+			 errhint("Withdrawals make room for deposits, and deposits for withdrawals.")));
 }
 
 /*
  * Locks a settlement account of the currency that has room for the change and
  * whose dates the clock has reached, and waits when all are taken.  Where none
  * has room 22003 is raised; where all are ahead of the clock it locks one of
- * them, for the caller to judge.  The caller has begun and appended nothing.
+ * them, for the caller to judge.  Who holds one that another has filled while
+ * it was waited for only tries the others, and where those are busy gets
+ * LG009.  The caller has begun and appended nothing.
  */
 void
 bank_settlement_lock(BankLedger *ledger, const char *currency, int64 change,
 					 BankAccount *account)
 {
-	for (int i = 0; i < 2 * SETTLEMENT_ACCOUNTS; i++)
-	{
-		bool		is_first_round = i < SETTLEMENT_ACCOUNTS;
+	Search		search = {
+		.currency = currency, .change = change, .is_first_round = true
+	};
 
-		if (lock_settlement(ledger, currency, (MyProcPid + i) % SETTLEMENT_ACCOUNTS,
-							is_first_round, account) &&
-			has_room(account, change) &&
-			!(is_first_round && bank_clock_lead_is_too_far(ledger, account)))
-			return;
-	}
-	ereport(ERROR,
-			(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-			 errmsg("settlement of %s is out of range", currency),
-			 errdetail("No settlement account can change by " INT64_FORMAT ".",
-					   change)));
+	if (take_any(&search, ledger, account))
+		return;
+	search.is_first_round = false;
+	if (!take_any(&search, ledger, account))
+		raise_none(&search);
 }
