@@ -109,12 +109,8 @@ find_replay(BankLedger *ledger, BankAccount *asked)
 	if (found.is_settlement ||
 		bank_uuid_compare(&found.customer_id, &asked->customer_id) != 0 ||
 		strcmp(found.currency, asked->currency) != 0)
-		ereport(ERROR,
-				(errcode(BANK_ERRCODE_KEY_REUSED),
-				 errmsg("key reused with other arguments"),
-				 errdetail("Key %s names another account.",
-						   bank_uuid_text(&asked->account_id)),
-				 errhint("Use a new key for another account.")));
+		bank_errors_raise_key_reused(psprintf("Key %s names another account.",
+											  bank_uuid_text(&asked->account_id)));
 	*asked = found;
 	return true;
 }

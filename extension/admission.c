@@ -67,7 +67,7 @@ read_gate(BankGate *gate, SPIPlanPtr * plan, const char *query)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_EXCEPTION),
 				 errmsg("table bank_report.gate has lost its row"),
-				 errhint("INSERT INTO bank_report.gate DEFAULT VALUES.")));
+				 errhint("Run INSERT INTO bank_report.gate DEFAULT VALUES.")));
 	row = SPI_tuptable->vals[0];
 	gate->tokens = DatumGetFloat8(column(row, TOKENS));
 	gate->refilled_at = DatumGetTimestampTz(column(row, REFILLED_AT));
@@ -160,10 +160,7 @@ static int
 natural_argument(FunctionCallInfo fcinfo, int number, const char *name)
 {
 	bank_require_argument(PG_ARGISNULL(number), name);
-	if (PG_GETARG_INT32(number) < 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("%s must not be negative", name)));
+	bank_require_range(name, PG_GETARG_INT32(number), 0, PG_INT32_MAX);
 	return PG_GETARG_INT32(number);
 }
 

@@ -90,10 +90,7 @@ bank_balance(PG_FUNCTION_ARGS)
 
 	bank_require_argument(PG_ARGISNULL(0), "account_id");
 	bank_require_argument(PG_ARGISNULL(1), "min_version");
-	if (PG_GETARG_INT64(1) < 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("min_version must not be negative")));
+	bank_require_range("min_version", PG_GETARG_INT64(1), 0, PG_INT64_MAX);
 	account_id = bank_uuid_text(PG_GETARG_UUID_P(0));
 	source = find_balance(account_id, PG_GETARG_INT64(1), &balance);
 	PG_RETURN_DATUM(HeapTupleGetDatum(form_row(descriptor, &balance, source)));

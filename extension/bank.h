@@ -50,6 +50,8 @@ extern void bank_require_writer(const char *function);
 extern Datum bank_call_writer(FunctionCallInfo fcinfo, const char *function,
 							  BankOpenMode mode, PGFunction body);
 extern void bank_require_argument(bool is_null, const char *name);
+extern void bank_require_range(const char *name, int64 value, int64 least,
+							   int64 most);
 extern TupleDesc bank_result_descriptor(FunctionCallInfo fcinfo);
 extern void bank_require_columns(TupleDesc descriptor, int ncolumns,
 								 const char *type);

@@ -77,7 +77,8 @@ read_elements(FunctionCallInfo fcinfo, int argument, const char *name, Oid type)
 	if (ARR_NDIM(array) > 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("%s must have one dimension", name)));
+				 errmsg("%s must have one dimension", name),
+				 errdetail("It has %d dimensions.", ARR_NDIM(array))));
 	deconstruct_array(array, type, type == UUIDOID ? UUID_LEN : type == INT8OID ? 8 : -1,
 					  type == INT8OID && FLOAT8PASSBYVAL,
 					  type == UUIDOID ? TYPALIGN_CHAR :
@@ -109,13 +110,14 @@ require_lengths(const BatchColumn *elements, int narguments)
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("the arrays of a batch must be of one length"),
-					 errdetail("One has %d elements, another %d.",
+					 errdetail("Two of them have lengths %d and %d.",
 							   elements[0].count, elements[i].count)));
 	if (elements[0].count > MAX_ITEMS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("a batch has %d items at most", MAX_ITEMS),
-				 errdetail("It has %d.", elements[0].count)));
+				 errmsg("batch has too many items"),
+				 errdetail("It has %d items; %d are allowed.", elements[0].count,
+						   MAX_ITEMS)));
 }
 
 /* What a single transfer would raise before it looks at any account. */

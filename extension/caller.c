@@ -96,7 +96,7 @@ bank_site_changed(PG_FUNCTION_ARGS)
 	if (!CALLED_AS_TRIGGER(fcinfo))
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("bank_ledger.site_changed() is a trigger")));
+				 errmsg("bank_ledger.site_changed() was not called as a trigger")));
 	CacheInvalidateRelcache(((TriggerData *) fcinfo->context)->tg_relation);
 	return PointerGetDatum(NULL);
 }
@@ -108,12 +108,8 @@ require_writer(const char *function, BankOpenMode mode)
 	PreventCommandIfParallelMode(function);
 	PreventCommandDuringRecovery(function);
 	if (!site_is_ledger(mode))
-		ereport(ERROR,
-				(errcode(BANK_ERRCODE_NO_LEDGER),
-				 errmsg("no ledger in this database"),
-				 errdetail("%s writes to the ledger, and the site row of database \"%s\" does not name it one.",
-						   function, get_database_name(MyDatabaseId)),
-				 errhint("Call it in the ledger's database, or run bank-bridge init.")));
+		bank_errors_raise_no_ledger(psprintf("%s writes to the ledger, and the site row of database \"%s\" does not name it one.",
+											 function, get_database_name(MyDatabaseId)));
 }
 
 /* Returns where function may write; raises as the head of this file says. */
@@ -131,18 +127,14 @@ static void
 raise_translated(const ErrorData *error, const char *function)
 {
 	if (error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE)
-		ereport(ERROR,
-				(errcode(BANK_ERRCODE_TRANSACTION_IN_PROGRESS),
-				 errmsg("transaction in progress"),
-				 errdetail("%s waited longer than lock_timeout for another transaction.",
-						   function),
-				 errhint("Try again when it has ended.")));
+		bank_errors_raise_in_progress(psprintf("%s waited longer than lock_timeout for another transaction.",
+											   function));
 	ereport(ERROR,
 			(errcode(ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION),
 			 errmsg("index \"%s\" refuses a row of %s",
 					error->constraint_name != NULL ? error->constraint_name : "?",
 					function),
-			 errhint("The index is not the extension's; its table is.")));
+			 errhint("It is not the extension's: drop it, or make it take what the functions write.")));
 }
 
 /*
@@ -187,6 +179,18 @@ bank_require_argument(bool is_null, const char *name)
 				 errmsg("%s must not be null", name)));
 }
 
+/* Raises 22023 unless an argument's value is between two bounds. */
+void
+bank_require_range(const char *name, int64 value, int64 least, int64 most)
+{
+	if (value < least || value > most)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s is out of range", name),
+				 errdetail("It is " INT64_FORMAT "; allowed is " INT64_FORMAT " to " INT64_FORMAT ".",
+						   value, least, most)));
+}
+
 /* The row type that the called function returns. */
 TupleDesc
 bank_result_descriptor(FunctionCallInfo fcinfo)
@@ -205,7 +209,7 @@ bank_require_columns(TupleDesc descriptor, int ncolumns, const char *type)
 	if (descriptor->natts != ncolumns)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
-				 errmsg("type %s has %d columns instead of %d", type,
-						descriptor->natts, ncolumns),
+				 errmsg("type %s has another number of columns", type),
+				 errdetail("It has %d instead of %d.", descriptor->natts, ncolumns),
 				 errhint("Restore the type as the extension's script made it.")));
 }

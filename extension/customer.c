@@ -160,12 +160,8 @@ update_status(BankCustomer *customer)
 
 	if (bank_relation_lock(&customer->table, &customer->row,
 						   may_wait ? LockWaitBlock : LockWaitSkip) != BANK_LOCK_TAKEN)
-		ereport(ERROR,
-				(errcode(BANK_ERRCODE_TRANSACTION_IN_PROGRESS),
-				 errmsg("transaction in progress"),
-				 errdetail("The row of customer %s is locked by another transaction.",
-						   bank_uuid_text(&customer->customer_id)),
-				 errhint("Try again when it has ended.")));
+		bank_errors_raise_in_progress(psprintf("The row of customer %s is locked by another transaction.",
+											   bank_uuid_text(&customer->customer_id)));
 	customer->row.values[CUSTOMER_STATUS] = status_datum(customer);
 	customer->row.values[CUSTOMER_CHANGED_AT] =
 		TimestampTzGetDatum(GetCurrentTimestamp());

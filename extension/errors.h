@@ -1,11 +1,13 @@
 /*
- * Our SQLSTATEs, class LG.  README.md says when each is raised and which
- * HTTP status it becomes.
+ * Our SQLSTATEs, class LG, and those errors that several files raise.
+ * README.md says when each is raised and which HTTP status it becomes.
  */
 #ifndef BANK_ERRORS_H
 #define BANK_ERRORS_H
 
 #include "utils/elog.h"
+
+#include "compat.h"
 
 #define BANK_ERRCODE_ACCOUNT_NOT_FOUND		MAKE_SQLSTATE('L','G','0','0','1')
 #define BANK_ERRCODE_CUSTOMER_NOT_FOUND		MAKE_SQLSTATE('L','G','0','0','2')
@@ -26,5 +28,12 @@
 #define BANK_ERRCODE_NOT_REVERSIBLE			MAKE_SQLSTATE('L','G','0','1','7')
 #define BANK_ERRCODE_NO_LEDGER				MAKE_SQLSTATE('L','G','0','1','9')
 #define BANK_ERRCODE_CLOCK_BEHIND			MAKE_SQLSTATE('L','G','0','2','0')
+
+extern void bank_errors_raise_in_progress(const char *detail)
+			pg_attribute_noreturn();
+extern void bank_errors_raise_key_reused(const char *detail)
+			pg_attribute_noreturn();
+extern void bank_errors_raise_no_ledger(const char *detail)
+			pg_attribute_noreturn();
 
 #endif

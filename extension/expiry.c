@@ -145,10 +145,7 @@ expire_holds_body(PG_FUNCTION_ARGS)
 
 	bank_require_argument(PG_ARGISNULL(0), "max_rows");
 	max_rows = PG_GETARG_INT32(0);
-	if (max_rows < 1 || max_rows > MAX_ROWS)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("max_rows must be from 1 to %d", MAX_ROWS)));
+	bank_require_range("max_rows", max_rows, 1, MAX_ROWS);
 	bank_ledger_open(&ledger, BANK_OPEN_WRITE);
 	expired = expire_holds(&ledger, max_rows);
 	bank_ledger_close(&ledger);

@@ -104,17 +104,6 @@ set_terms(BankAccountEvent *event, BankAccountEventKind kind, const BankHold *ho
 	event->reference = hold->reference;
 }
 
-static void
-find_event(HoldCall *call, int64 version)
-{
-	if (!bank_ledger_find_event(&call->ledger, &call->hold.from_account, version,
-								&call->event))
-		ereport(ERROR,
-				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("the journal lacks an event of hold %s",
-						bank_uuid_text(&call->hold.hold_id))));
-}
-
 static bool
 is_same_hold(const BankHold *a, const BankHold *b)
 {
@@ -128,11 +117,28 @@ is_same_hold(const BankHold *a, const BankHold *b)
 static void
 raise_key_reused(const pg_uuid_t *key, const char *what)
 {
+	bank_errors_raise_key_reused(psprintf("Key %s names another %s.",
+										  bank_uuid_text(key), what));
+}
+
+/* Neither can be missing unless somebody took it away by hand. */
+static void
+raise_incomplete(const BankHold *hold, const char *what)
+{
 	ereport(ERROR,
-			(errcode(BANK_ERRCODE_KEY_REUSED),
-			 errmsg("key reused with other arguments"),
-			 errdetail("Key %s names another %s.", bank_uuid_text(key), what),
-			 errhint("Use a new key for another operation.")));
+			(errcode(ERRCODE_DATA_CORRUPTED),
+			 errmsg("the journal of a hold is not complete"),
+			 errdetail("Of hold %s, the %s is missing.",
+					   bank_uuid_text(&hold->hold_id), what),
+			 errhint("bank.verify says what else does not hold.")));
+}
+
+static void
+find_event(HoldCall *call, int64 version)
+{
+	if (!bank_ledger_find_event(&call->ledger, &call->hold.from_account, version,
+								&call->event))
+		raise_incomplete(&call->hold, "event");
 }
 
 /*
@@ -335,10 +341,7 @@ find_posted(HoldCall *call, BankTransfer *transfer)
 		call->hold.posted_amount.value != transfer->amount)
 		return false;
 	if (!bank_ledger_find_transfer(&call->ledger, &call->hold.hold_id, transfer))
-		ereport(ERROR,
-				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("the journal lacks the transfer of hold %s",
-						bank_uuid_text(&call->hold.hold_id))));
+		raise_incomplete(&call->hold, "transfer");
 	return true;
 }
 

@@ -32,12 +32,8 @@ static void
 try_lock_customer(const pg_uuid_t *customer_id)
 {
 	if (!bank_customer_try_lock(customer_id))
-		ereport(ERROR,
-				(errcode(BANK_ERRCODE_TRANSACTION_IN_PROGRESS),
-				 errmsg("transaction in progress"),
-				 errdetail("Another transaction creates an account for customer %s, or inactivates him.",
-						   bank_uuid_text(customer_id)),
-				 errhint("Try again when it has ended.")));
+		bank_errors_raise_in_progress(psprintf("Another transaction creates an account for customer %s, or inactivates him.",
+											   bank_uuid_text(customer_id)));
 }
 
 static void
@@ -50,13 +46,8 @@ try_lock_account(BankLedger *ledger, BankAccount *account)
 		case BANK_LOCK_TAKEN:
 			return;
 		case BANK_LOCK_BUSY:
-			ereport(ERROR,
-					(errcode(BANK_ERRCODE_TRANSACTION_IN_PROGRESS),
-					 errmsg("transaction in progress"),
-					 errdetail("Account %s is locked by another transaction.",
-							   bank_uuid_text(&id)),
-					 errhint("Try again when it has ended.")));
-			break;
+			bank_errors_raise_in_progress(psprintf("Account %s is locked by another transaction.",
+												   bank_uuid_text(&id)));
 		case BANK_LOCK_GONE:
 			bank_account_raise_not_found(&id);
 	}

@@ -81,12 +81,8 @@ read_period(BankOpenMode mode)
 	found = bank_relation_find_latest(&sealing, &row);
 	bank_relation_close(&sealing);
 	if (!found)
-		ereport(ERROR,
-				(errcode(BANK_ERRCODE_NO_LEDGER),
-				 errmsg("no ledger in this database"),
-				 errdetail("Table \"%s.%s\" is empty.", BANK_LEDGER_SCHEMA,
-						   sealing_shape.table),
-				 errhint("Run bank-bridge init.")));
+		bank_errors_raise_no_ledger(psprintf("Table \"%s.%s\" is empty.",
+											 BANK_LEDGER_SCHEMA, sealing_shape.table));
 	return DatumGetInt32(row.values[SEALING_PERIOD]);
 }
 

@@ -216,12 +216,8 @@ lock_hold(BankLedger *ledger, BankHold *hold)
 
 	if (bank_relation_lock(bank_ledger_hold_table(ledger), &hold->row,
 						   may_wait ? LockWaitBlock : LockWaitSkip) != BANK_LOCK_TAKEN)
-		ereport(ERROR,
-				(errcode(BANK_ERRCODE_TRANSACTION_IN_PROGRESS),
-				 errmsg("transaction in progress"),
-				 errdetail("The row of hold %s is locked by another transaction.",
-						   bank_uuid_text(&hold->hold_id)),
-				 errhint("Try again when it has ended.")));
+		bank_errors_raise_in_progress(psprintf("The row of hold %s is locked by another transaction.",
+											   bank_uuid_text(&hold->hold_id)));
 }
 
 /* Writes an appended hold: a new one, or over the version found. */

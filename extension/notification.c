@@ -79,8 +79,10 @@ say_why_not(Datum transfer_id)
 				 errmsg("transfer not found"),
 				 errdetail("There is no notification of transfer %s.", id)));
 	ereport(NOTICE,
-			(errmsg("notification of transfer %s is %s; only a dead one can be requeued",
-					id, SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1))));
+			(errmsg("notification is not dead"),
+			 errdetail("The notification of transfer %s is %s.", id,
+					   SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1)),
+			 errhint("Only a dead one can be requeued.")));
 }
 
 /*

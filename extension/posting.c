@@ -84,8 +84,9 @@ bank_posting_reference(FunctionCallInfo fcinfo, int argument)
 	if (!bank_posting_reference_fits(reference))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("reference is longer than %d characters", BANK_REFERENCE_MAX),
-				 errdetail("It has %d.", pg_mbstrlen(reference))));
+				 errmsg("reference is too long"),
+				 errdetail("It has %d characters; %d are allowed.",
+						   pg_mbstrlen(reference), BANK_REFERENCE_MAX)));
 	return reference;
 }
 
@@ -297,12 +298,8 @@ bank_posting_find_replay(BankLedger *ledger, BankTransfer *asked)
 	if (!bank_ledger_find_transfer(ledger, &asked->transfer_id, &posted))
 		return false;
 	if (bank_posting_judge_replay(&posted, asked) != 0)
-		ereport(ERROR,
-				(errcode(BANK_ERRCODE_KEY_REUSED),
-				 errmsg("key reused with other arguments"),
-				 errdetail("Key %s names another transfer.",
-						   bank_uuid_text(&asked->transfer_id)),
-				 errhint("Use a new key for another operation.")));
+		bank_errors_raise_key_reused(psprintf("Key %s names another transfer.",
+											  bank_uuid_text(&asked->transfer_id)));
 	*asked = posted;
 	return true;
 }

@@ -513,14 +513,10 @@ is_refused_by_key(const BankRelation *table, const ErrorData *error)
 static void
 raise_key_reused(const pg_uuid_t *only_key)
 {
-	ereport(ERROR,
-			(errcode(BANK_ERRCODE_KEY_REUSED),
-			 errmsg("key reused with other arguments"),
-			 only_key != NULL ?
-			 errdetail("Key %s was used at the same moment by another call.",
-					   bank_uuid_text(only_key)) :
-			 errdetail("A key was used at the same moment by another call."),
-			 errhint("Use a new key for another operation.")));
+	if (only_key == NULL)
+		bank_errors_raise_key_reused("A key was used at the same moment by another call.");
+	bank_errors_raise_key_reused(psprintf("Key %s was used at the same moment by another call.",
+										  bank_uuid_text(only_key)));
 }
 
 /*

@@ -195,10 +195,7 @@ static int
 require_max_rows(FunctionCallInfo fcinfo)
 {
 	bank_require_argument(PG_ARGISNULL(0), "max_rows");
-	if (PG_GETARG_INT32(0) < 1)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("max_rows must be 1 or more")));
+	bank_require_range("max_rows", PG_GETARG_INT32(0), 1, PG_INT32_MAX);
 	return PG_GETARG_INT32(0);
 }
 

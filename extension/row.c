@@ -44,11 +44,10 @@ bank_row_currency(const BankRow *row, int column, char *currency)
 }
 
 /* Tables that have words or digests begin with an id. */
-static int
-errdetail_of_row(const BankRow *row)
+static const char *
+first_id(const BankRow *row)
 {
-	return errdetail("The row begins with %s.",
-					 bank_uuid_text(DatumGetUUIDP(row->values[0])));
+	return bank_uuid_text(DatumGetUUIDP(row->values[0]));
 }
 
 /* The number of a text column's word among those known. */
@@ -60,9 +59,10 @@ bank_row_word(const BankRow *row, int column, const char *const *words, int nwor
 			return word;
 	ereport(ERROR,
 			(errcode(ERRCODE_DATA_CORRUPTED),
-			 errmsg("\"%s\" is not known in the ledger's tables",
-					bank_row_text(row, column)),
-			 errdetail_of_row(row)));
+			 errmsg("a word in the ledger's tables is not known"),
+			 errdetail("The row that begins with %s has \"%s\".",
+					   first_id(row), bank_row_text(row, column)),
+			 errhint("bank.verify says what else does not hold.")));
 	pg_unreachable();
 }
 
@@ -115,9 +115,10 @@ bank_row_digest(const BankRow *row, int column)
 	if (VARSIZE_ANY_EXHDR(value) != BANK_DIGEST_LENGTH)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("a digest in the ledger's tables has not %d bytes",
-						BANK_DIGEST_LENGTH),
-				 errdetail_of_row(row)));
+				 errmsg("a digest in the ledger's tables has another length"),
+				 errdetail("The row that begins with %s has one of %d bytes.",
+						   first_id(row), (int) VARSIZE_ANY_EXHDR(value)),
+				 errhint("bank.verify says what else does not hold.")));
 	memcpy(digest.bytes, VARDATA_ANY(value), BANK_DIGEST_LENGTH);
 	return digest;
 }

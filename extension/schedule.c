@@ -70,7 +70,8 @@ require_cron_times(int minutes)
 	if (times == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("cannot schedule a job every %d minutes", minutes),
+				 errmsg("cannot schedule a job at that interval"),
+				 errdetail("The interval is %d minutes.", minutes),
 				 errhint("Give a divisor of 60, or a multiple of 60 that divides 1440.")));
 	return times;
 }

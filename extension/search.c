@@ -66,8 +66,8 @@ raise_senseless(const char *account_id)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_DATA_EXCEPTION),
-			 errmsg("the search database's balance of account %s makes no sense",
-					account_id),
+			 errmsg("a balance in the search database makes no sense"),
+			 errdetail("It is that of account %s.", account_id),
 			 errhint("Rebuild it with bank-bridge rebuild.")));
 }
 

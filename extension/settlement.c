@@ -92,8 +92,10 @@ require_settlement(const BankAccount *account, const char *currency)
 	if (!account->is_settlement || strcmp(account->currency, currency) != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("account %s is no settlement account of %s",
-						bank_uuid_text(&account->account_id), currency)));
+				 errmsg("an id kept for settlement is another account's"),
+				 errdetail("Account %s is no settlement account of %s.",
+						   bank_uuid_text(&account->account_id), currency),
+				 errhint("bank.verify says what else does not hold.")));
 }
 
 /* One call's search for an account that can take its change. */
@@ -101,8 +103,10 @@ typedef struct Search
 {
 	const char *currency;
 	int64		change;
-	bool		is_first_round; /* waits for nobody, and wants a date to be well */
-	bool		has_unfit;		/* has locked one in vain: waits for nobody more */
+	bool		is_first_round; /* waits for nobody, and wants a date to be
+								 * well */
+	bool		has_unfit;		/* has locked one in vain: waits for nobody
+								 * more */
 	bool		met_busy;		/* in this round */
 } Search;
 
@@ -163,12 +167,8 @@ static void
 raise_none(const Search *search)
 {
 	if (search->met_busy)
-		ereport(ERROR,
-				(errcode(BANK_ERRCODE_TRANSACTION_IN_PROGRESS),
-				 errmsg("transaction in progress"),
-				 errdetail("Settlement accounts of %s that may have room are locked by other transactions.",
-						   search->currency),
-				 errhint("Try again when it has ended.")));
+		bank_errors_raise_in_progress(psprintf("Settlement accounts of %s that may have room are locked by other transactions.",
+											   search->currency));
 	ereport(ERROR,
 			(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 			 errmsg("settlement is out of range"),

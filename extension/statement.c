@@ -72,11 +72,7 @@ require_range(const Statement *statement)
 				 errmsg("after_version must not be negative"),
 				 errdetail("It is " INT64_FORMAT ".", statement->after_version),
 				 errhint("Give the version of the last line of the page before.")));
-	if (statement->max_rows < 1 || statement->max_rows > ROWS_MAX)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("max_rows must be from 1 to %d", ROWS_MAX),
-				 errdetail("It is %d.", statement->max_rows)));
+	bank_require_range("max_rows", statement->max_rows, 1, ROWS_MAX);
 }
 
 static void

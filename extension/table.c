@@ -119,12 +119,8 @@ map_columns(BankTable *table, TupleDesc descriptor)
 static void
 raise_busy(const char *table)
 {
-	ereport(ERROR,
-			(errcode(BANK_ERRCODE_TRANSACTION_IN_PROGRESS),
-			 errmsg("transaction in progress"),
-			 errdetail("Table \"%s.%s\" is locked by another transaction.",
-					   BANK_LEDGER_SCHEMA, table),
-			 errhint("Try again when it has ended.")));
+	bank_errors_raise_in_progress(psprintf("Table \"%s.%s\" is locked by another transaction.",
+										   BANK_LEDGER_SCHEMA, table));
 }
 
 static bool

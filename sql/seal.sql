@@ -52,11 +52,13 @@ DECLARE
 BEGIN
     answer.first_period := coalesce(seal.first, 1);
     answer.last_period := coalesce(seal.last, newest);
-    IF answer.first_period < 1 OR answer.last_period < answer.first_period THEN
-        RAISE EXCEPTION 'invalid range of periods: % to %', answer.first_period, answer.last_period
-            USING ERRCODE = 'invalid_parameter_value';
+    IF answer.first_period < 1 OR seal.last < answer.first_period THEN
+        RAISE EXCEPTION 'invalid range of periods'
+            USING ERRCODE = 'invalid_parameter_value',
+                  DETAIL = format('It is %s to %s.', answer.first_period, coalesce(seal.last::text, 'the newest')),
+                  HINT = 'Periods count from 1, and the first is not after the last.';
     END IF;
-    IF newest IS NULL OR answer.last_period > newest THEN
+    IF newest IS NULL OR greatest(answer.first_period, answer.last_period) > newest THEN
         RAISE EXCEPTION 'period not sealed'
             USING ERRCODE = 'invalid_parameter_value',
                   DETAIL = format('The newest sealed period is %s.', coalesce(newest::text, 'none')),

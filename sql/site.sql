@@ -22,8 +22,9 @@ BEGIN
             USING ERRCODE = 'null_value_not_allowed';
     END IF;
     IF init.role NOT IN ('ledger', 'search') OR init.name !~ '^[A-Za-z0-9._-]{1,64}$' THEN
-        RAISE EXCEPTION 'invalid site: role "%", name "%"', init.role, init.name
+        RAISE EXCEPTION 'invalid site'
             USING ERRCODE = 'invalid_parameter_value',
+                  DETAIL = format('The role is "%s", the name "%s".', init.role, init.name),
                   HINT = 'The role is ledger or search; the name has 1 to 64 of A-Z a-z 0-9 . _ and -.';
     END IF;
 

@@ -190,6 +190,9 @@ INSERT INTO refused (code, statement) VALUES
 ('22023', 'bank.hold({a}, {b}, 1, ''-infinity'')'),
 ('22023', 'bank.post_hold(''e1000000-0000-4000-8000-000000000001'', 51)'),
 ('22023', 'bank.post_hold(''e1000000-0000-4000-8000-000000000001'', 0)'),
+('22023', 'bank.seal(5, 1)'),
+('22023', 'bank.seal(0)'),
+('22023', 'bank.seal(1, 1000000)'),
 ('22023', 'bank.expire_holds(0)'),
 ('22023', 'bank.expire_holds(10001)'),
 ('22023', 'bank.set_limit({a}, -1)'),
@@ -262,8 +265,12 @@ SELECT is_empty(
       WHERE detail <> '' AND detail !~ '^([A-Z][^\n]*\.(\n|$))+$'
          OR hint <> '' AND hint !~ '^[A-Zb][^\n]*\.$'$$,
     'details are sentences, one a line; hints are one');
-SELECT is_empty($$SELECT statement FROM refused WHERE code LIKE 'LG%' AND coalesce(detail, '') = ''$$,
-                'every refusal of ours has a detail');
+SELECT is_empty($$SELECT statement, message FROM refused WHERE message ~ '[0-9]' AND message !~ 'type '$$,
+                'ids and numbers are in the detail');
+SELECT is_empty(
+    $$SELECT statement FROM refused
+      WHERE (code LIKE 'LG%' OR code IN ('22003', '22023')) AND detail = '' AND message !~ 'currency|type'$$,
+    'which every refusal of ours has');
 SELECT is_empty(
     $$SELECT statement, detail FROM refused
       WHERE code IN ('LG001', 'LG002', 'LG003', 'LG004', 'LG005', 'LG006', 'LG007', 'LG010', 'LG012', 'LG014', 'LG015', 'LG016', 'LG017')

@@ -1,0 +1,39 @@
+/*
+ * Errors that several files raise, each worded once.
+ */
+#include "postgres.h"
+
+#include "errors.h"
+
+/* LG009; the detail says what is locked, or was waited for too long. */
+void
+bank_errors_raise_in_progress(const char *detail)
+{
+	ereport(ERROR,
+			(errcode(BANK_ERRCODE_TRANSACTION_IN_PROGRESS),
+			 errmsg("transaction in progress"),
+			 errdetail_internal("%s", detail),
+			 errhint("Try again when it has ended.")));
+}
+
+/* LG008; the detail says what the key is of. */
+void
+bank_errors_raise_key_reused(const char *detail)
+{
+	ereport(ERROR,
+			(errcode(BANK_ERRCODE_KEY_REUSED),
+			 errmsg("key reused with other arguments"),
+			 errdetail_internal("%s", detail),
+			 errhint("Use a new key for another operation.")));
+}
+
+/* LG019; the detail says what is missing. */
+void
+bank_errors_raise_no_ledger(const char *detail)
+{
+	ereport(ERROR,
+			(errcode(BANK_ERRCODE_NO_LEDGER),
+			 errmsg("no ledger in this database"),
+			 errdetail_internal("%s", detail),
+			 errhint("Call it in the ledger's database, or run bank-bridge init.")));
+}
