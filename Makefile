@@ -72,11 +72,11 @@ test:
 # What is too long for every day, beside what "make test" runs.
 test-all:
 	deploy/packages
-	test/run valgrind asan-e2e chaos soak
+	test/run valgrind asan-e2e tsan-e2e chaos soak
 quick:
 	deploy/packages
 	test/run tidy format python unit regress isolation pgtap calls copies
-regress isolation pgtap calls copies cost model soak valgrind unit asan tsan e2e asan-e2e chaos:
+regress isolation pgtap calls copies cost model soak valgrind unit asan tsan e2e asan-e2e tsan-e2e chaos:
 	deploy/packages
 	test/run $@
 
@@ -100,5 +100,5 @@ format-check:
 
 .PHONY: all bridge clean-bridge packages up down reset demo test quick \
 	regress isolation pgtap calls copies cost model soak valgrind unit asan tsan e2e \
-	asan-e2e chaos test-all bench ack tidy \
+	asan-e2e tsan-e2e chaos test-all bench ack tidy \
 	format format-check

@@ -3,7 +3,8 @@
  *
  * Promises:  an exchange ends within the timeout, whatever Redis or the name
  *            server does; an interrupt ends it within POLL_MS.
- * Memory:    one hiredis context; replies are the caller's.
+ * Memory:    one hiredis context, and an answer of ANSWER_MAX bytes; replies
+ *            are the caller's.
  */
 #include "redis_link.h"
 
@@ -16,6 +17,19 @@
 
 /* How often an interrupt is looked for. */
 #define POLL_MS 50
+
+/* More than any answer has: who sends more is no Redis, or not ours. */
+#define ANSWER_MAX (1 << 20)
+#define ELEMENTS_MAX 64
+
+#if HIREDIS_MAJOR >= 1
+typedef size_t ArrayLength;
+#else
+typedef int ArrayLength;
+#endif
+
+static redisReplyObjectFunctions bounded;
+static void *(*make_array) (const redisReadTask *, ArrayLength);
 
 static int64_t
 now_ms(void)
@@ -131,17 +145,33 @@ look_for_reply(BankRedisLink *link, const char *doing, void **answer)
 	return true;
 }
 
+/* Reads what has come, *room bytes at most. */
+static bool
+read_some(BankRedisLink *link, const char *doing, size_t *room)
+{
+	size_t		before = link->context->reader->len;
+	size_t		came;
+
+	if (redisBufferRead(link->context) != REDIS_OK)
+		return fail_connection(link, doing);
+	came = link->context->reader->len - before;
+	if (came > *room)
+		return bank_redis_link_fail(link, doing, "answer too long");
+	*room -= came;
+	return true;
+}
+
 static bool
 await_reply(BankRedisLink *link, const char *doing, void **answer)
 {
+	size_t		room = ANSWER_MAX;
+
 	while (look_for_reply(link, doing, answer))
 	{
 		if (*answer != NULL)
 			return true;
-		if (!wait_socket(link, POLLIN, doing))
+		if (!wait_socket(link, POLLIN, doing) || !read_some(link, doing, &room))
 			return false;
-		if (redisBufferRead(link->context) != REDIS_OK)
-			return fail_connection(link, doing);
 	}
 	return false;
 }
@@ -240,6 +270,22 @@ select_database(BankRedisLink *link)
 	return command_succeeds(link, 2, argv);
 }
 
+/* No array is made that only promises its elements. */
+static void *
+make_bounded_array(const redisReadTask * task, ArrayLength length)
+{
+	return length > ELEMENTS_MAX ? NULL : make_array(task, length);
+}
+
+static void
+bound_arrays(redisReader * reader)
+{
+	make_array = reader->fn->createArray;
+	bounded = *reader->fn;
+	bounded.createArray = make_bounded_array;
+	reader->fn = &bounded;
+}
+
 /* Waits until the connection that was begun is there. */
 static bool
 await_connection(BankRedisLink *link)
@@ -249,6 +295,7 @@ await_connection(BankRedisLink *link)
 
 	if (link->context == NULL || link->context->err != 0)
 		return fail_connection(link, "connect");
+	bound_arrays(link->context->reader);
 	if (!wait_socket(link, POLLOUT, "connect"))
 		return false;
 	if (getsockopt(link->context->fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0)

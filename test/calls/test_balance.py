@@ -1,10 +1,17 @@
 """bank.balance with a Redis or a search database that is away, slow or wrong."""
+import pathlib
+import resource
+import sys
 import time
 import uuid
 
 import pytest
 
 from conftest import Session, time_of_cancel
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / 'fake'))
+
+from impostor import Impostor, say_nothing, send     # noqa: E402
 
 BALANCE = "SELECT source FROM bank.balance(%s)"
 
@@ -37,6 +44,60 @@ def test_redis_is_silent(operator, session, silent, account):
                           redis_timeout='300ms'):
         assert seconds(session, account) >= 0.3, 'waited for'
         assert seconds(session, account) < 0.3, 'then left alone'
+
+
+def trickle(client, stopped):
+    client.sendall(b'*9\r\n$1000\r\n')
+    while not stopped.wait(0.05):
+        client.sendall(b'x')
+
+
+def endless(head, part):
+    def answer(client, stopped):
+        client.sendall(head)
+        while not stopped.is_set():
+            client.sendall(part)
+    return answer
+
+
+REDIS = {
+    'drops': send(),
+    'says nothing': say_nothing,
+    'trickles': trickle,
+    'cuts its answer': send(b'*9\r\n$4\r\nha'),
+    'is an HTTP server': send(b'HTTP/1.1 400 Bad Request\r\n\r\n'),
+    'is binary': send(bytes(range(256)) * 8),
+    'answers with an error': send(b'-ERR unknown command\r\n'),
+    'is loading': send(b'-LOADING Redis is loading the dataset in memory\r\n'),
+    'has another answer': send(b'*2\r\n:1\r\n:2\r\n'),
+    'has arrays in arrays': endless(b'', b'*1\r\n'),
+    'has no end of text': endless(b'$536870912\r\n', b'x' * 65536),
+    'has no end of line': endless(b'+', b'x' * 65536),
+    'has no end of answers': endless(b'*100000000\r\n', b'$1\r\nx\r\n' * 1000),
+    'promises too much': endless(b'*2147483647\r\n', b''),
+}
+
+
+def resident(session):
+    """Bytes in memory of a session's backend."""
+    pages = pathlib.Path(f'/proc/{session.pid}/statm').read_text().split()[1]
+    return int(pages) * resource.getpagesize()
+
+
+@pytest.mark.parametrize('name', REDIS)
+def test_redis_is_none(operator, session, account, name):
+    """The read ends within the timeout, and little is kept of what was said."""
+    redis = Impostor(REDIS[name])
+    session.value(BALANCE, account)
+    before = resident(session)
+    try:
+        with operator.setting(session, redis_url=f'redis://127.0.0.1:{redis.port}',
+                              redis_timeout='300ms'):
+            assert seconds(session, account) < 0.3 + 1, 'and a second for a busy machine'
+            assert redis.requests != []
+            assert resident(session) < before + 16 * 1024 * 1024
+    finally:
+        redis.stop()
 
 
 def test_redis_comes_back(operator, session, account):

@@ -6,7 +6,7 @@ import subprocess
 
 import checker
 from load import Load
-from stack import DEADLINE_S, ROOT, RUN, ended, eventually
+from stack import BRIDGE, DEADLINE_S, ROOT, RUN, ended, eventually
 
 PAUSE_S = 0.01          # between the calls of a client, so that load is not all
 SOME = 150              # postings before and after the fault
@@ -41,9 +41,8 @@ def own_bridge(*command, **settings):
     with open(OWN_LOG, 'ab') as log:
         begun = log.tell()
         bridge = subprocess.Popen(
-            ['deploy/as-server', str(ROOT / 'bridge/build/bank-bridge'), '--config', str(conf),
-             *command], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-            env={**os.environ, **changes})
+            ['deploy/as-server', str(BRIDGE), '--config', str(conf), *command], cwd=ROOT,
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**os.environ, **changes})
     bridge.said = lambda: OWN_LOG.read_bytes()[begun:].decode()
     try:
         yield bridge

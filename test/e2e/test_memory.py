@@ -1,11 +1,12 @@
 """The bridge stays small while it catches up."""
+import os
 import threading
 
 import checker
 from faults import require_ended
 from stack import eventually, kill, script
 
-LIMIT = 50 * 1024 * 1024
+LIMIT = 50 * 1024 * 1024 * int(os.environ.get('BANK_MEMORY_FACTOR', '1'))
 ACCOUNTS, CHANGES = 300, 200    # events of one transaction
 BATCH = 5000                    # transfers of each of the others
 CATCH_UP_S = 300

@@ -23,7 +23,7 @@ import psycopg2
 import psycopg2.extras
 import pytest
 
-from stack import ROOT, RUN as STACK_RUN, eventually
+from stack import BRIDGE, ROOT, RUN as STACK_RUN, eventually
 
 sys.path.insert(0, str(ROOT / 'test/fake'))
 
@@ -234,7 +234,7 @@ class Secure:
             '[http]', f'port = {self.ports["bridge"]}', ''])
 
     def bridge(self, *words, name='bridge.conf', **environment):
-        return run(ROOT / 'bridge/build/bank-bridge', '--config', RUN / name, *words,
+        return run(BRIDGE, '--config', RUN / name, *words,
                    env={**os.environ, **environment})
 
     def health(self):
@@ -274,8 +274,8 @@ def secure_servers(whole_stack):
 def test_everything_over_tls_and_passwords(secure):
     code, said = secure.bridge('init')
     assert code == 0, said
-    bridge = secure.begin('bridge', ROOT / 'bridge/build/bank-bridge', '--config',
-                          RUN / 'bridge.conf', 'run', 'publish,project,report')
+    bridge = secure.begin('bridge', BRIDGE, '--config', RUN / 'bridge.conf',
+                          'run', 'publish,project,report')
     eventually(lambda: secure.health()['healthy'], 'the bridge works', seconds=120)
     customer, payer, payee = (str(uuid.uuid4()) for _ in range(3))
     for account in (payer, payee):

@@ -20,7 +20,7 @@ NAMES = ['PGHOST', 'PGPORT', 'PGUSER', 'PGDATABASE', 'BANK_SEARCH_DATABASE',
 def deploy(command):
     # What another stack's env says must not reach this one.
     clean = {name: value for name, value in os.environ.items()
-             if not name.startswith(('BANK_', 'PG')) or name == 'BANK_CACHE_DIR'}
+             if not name.startswith(('BANK_', 'PG')) or name in ('BANK_CACHE_DIR', 'BANK_PROGRAM')}
     done = subprocess.run([ROOT / 'deploy' / command], env={**clean, 'BANK_RUN_DIR': str(RUN)},
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=500,
                           check=False)

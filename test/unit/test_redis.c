@@ -135,6 +135,8 @@ test_order(BankRedis *redis)
 	put(redis, 2, INT64_C(9007199254740990));
 	put(redis, 2, INT64_C(9007199254740991));
 	expect(redis, 2, INT64_C(9007199254740991), "largest versions differ");
+	put(redis, 2, INT64_C(9007199254740990));
+	expect(redis, 2, INT64_C(9007199254740991), "the smaller of them changes nothing");
 }
 
 static void
