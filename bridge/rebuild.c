@@ -176,14 +176,16 @@ tell_waiting(Rebuild *rebuild)
 {
 	PGresult   *result =
 	bridge_database_query(rebuild->conn,
-						  "SELECT count(*), min(pid),"
-						  " coalesce(extract(epoch FROM max(now() - xact_start)), 0)::int8"
-						  " FROM pg_stat_activity WHERE backend_xid IS NOT NULL"
-						  " AND pid <> pg_backend_pid()", NULL, 0);
+						  "SELECT count(*), coalesce((array_agg(name ORDER BY begun))[1], ''),"
+						  " coalesce(extract(epoch FROM max(now() - begun)), 0)::int8"
+						  " FROM (SELECT 'pid ' || pid, xact_start FROM pg_stat_activity"
+						  "  WHERE backend_xid IS NOT NULL AND pid <> pg_backend_pid()"
+						  "  UNION ALL SELECT 'prepared ' || gid, prepared"
+						  "  FROM pg_prepared_xacts) AS running (name, begun)", NULL, 0);
 
 	if (result != NULL)
 		bridge_log(BRIDGE_LOG_INFO, "the slot waits for transactions that run",
-				   "transactions=%s pid=%s oldest_s=%s", PQgetvalue(result, 0, 0),
+				   "transactions=%s oldest=%s oldest_s=%s", PQgetvalue(result, 0, 0),
 				   PQgetvalue(result, 0, 1), PQgetvalue(result, 0, 2));
 	PQclear(result);
 }

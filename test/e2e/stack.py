@@ -13,6 +13,7 @@ import uuid
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 os.environ['BANK_RUN_DIR'] = 'build/e2e'        # before systems reads it
+os.environ['EXTRA_SETTINGS'] = str(ROOT / 'test/e2e/e2e.conf')
 sys.path.insert(0, str(ROOT / 'deploy/demo'))
 
 import systems  # noqa: E402  pylint: disable=wrong-import-position

@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+import checker
 from faults import SOME, own_bridge, require_ended, under_load
 from stack import ended, eventually, kill
 
@@ -38,6 +39,18 @@ def test_killed_postmaster(stack):
         kill(killed)
         require_ended([killed])
         stack.up()
+
+
+def test_server_stops_beside_an_idle_bridge(stack):
+    """At once: the bridge confirms all it was sent, also where nothing is left."""
+    stack.quiet()
+    began, postmaster = time.monotonic(), stack.part('postgresql')
+    kill(postmaster, signal.SIGINT)
+    require_ended([postmaster])
+    assert time.monotonic() - began <= STOP_S
+    stack.up()
+    stack.quiet()
+    checker.require_sound(stack)
 
 
 def test_killed_broker(stack):

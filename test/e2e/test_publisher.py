@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+import checker
 from faults import own_bridge, require_ended, under_load
 from stack import eventually, kill
 
@@ -31,6 +32,66 @@ def test_killed_again_and_again(stack):
             time.sleep(random.uniform(0, 1))        # any moment will do
             restart_publisher(stack)
     assert stack.metric('publish_suppressed_total') > suppressed
+
+
+def confirmed(stack):
+    """What the slot has confirmed, as a number."""
+    return int(stack.ledger.row("SELECT confirmed_flush_lsn - '0/0' AS lsn FROM "
+                                "pg_replication_slots WHERE slot_name = 'bank_bridge'")['lsn'])
+
+
+def sent_beyond(stack, lsn):
+    """How many records Kafka has of transactions the slot will bring again."""
+    return sum(record.lsn >= lsn
+               for record in checker.read_topics(stack.env['BANK_KAFKA_BROKERS']))
+
+
+def test_killed_between_acknowledgement_and_confirmation(stack):
+    """What the brokers have and the slot does not know of comes again, and is
+    found there: all of it, and nothing else."""
+    with under_load(stack):
+        publisher = stack.role('publish')
+
+        def is_between():
+            """Frozen, it neither sends nor confirms."""
+            kill(publisher, signal.SIGSTOP)
+            if sent_beyond(stack, confirmed(stack)):
+                return True
+            kill(publisher, signal.SIGCONT)
+            return False
+        eventually(is_between, 'records acknowledged and not confirmed')
+        sent = sent_beyond(stack, confirmed(stack))
+        suppressed = stack.metric('publish_suppressed_total')
+        kill(publisher)
+        eventually(lambda: stack.metric('publish_suppressed_total') - suppressed >= sent,
+                   f'{sent} records are found in Kafka')
+        eventually(lambda: stack.role('publish') not in (None, publisher), 'publish works again')
+        assert stack.metric('publish_suppressed_total') - suppressed == sent
+
+
+def test_server_killed_after_a_confirmation(stack):
+    """What was confirmed is written down at a checkpoint only: the slot goes
+    back, and brings again what a publisher, the same or a new one, has sent."""
+    with under_load(stack):
+        for number in (signal.SIGCONT, signal.SIGKILL):
+            eventually(lambda last=number: is_put_back(stack, last), 'the slot has gone back')
+
+
+def is_put_back(stack, number):
+    """Kills the server beside a frozen publisher, which the signal then lets go
+    on, or ends; true where the slot came back behind what it had confirmed."""
+    publisher, postmaster = stack.role('publish'), stack.part('postgresql')
+    begun = confirmed(stack)
+    eventually(lambda: confirmed(stack) > begun, 'more is confirmed')
+    kill(publisher, signal.SIGSTOP)
+    before = confirmed(stack)
+    kill(postmaster)
+    require_ended([postmaster])
+    stack.up()
+    after = confirmed(stack)
+    kill(publisher, number)
+    eventually(lambda: confirmed(stack) > before, 'it is confirmed again')
+    return after < before
 
 
 def letters(stack):
