@@ -5,36 +5,48 @@ KAFKA_VERSION=4.4.0
 LOG4J_VERSION=2.25.5
 JARS=$CACHE/kafka-$KAFKA_VERSION
 
-jar_list() {
+# pom GROUP:ARTIFACT:VERSION...
+pom() {
     cat <<POM
 <project xmlns="http://maven.apache.org/POM/4.0.0">
   <modelVersion>4.0.0</modelVersion>
   <groupId>bank</groupId><artifactId>stack</artifactId><version>1</version>
   <dependencies>
-    <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId>
-      <version>$KAFKA_VERSION</version></dependency>
-    <dependency><groupId>org.apache.logging.log4j</groupId><artifactId>log4j-slf4j-impl</artifactId>
-      <version>$LOG4J_VERSION</version></dependency>
-  </dependencies>
-</project>
 POM
+    for pom_jar in "$@"; do
+        pom_rest=${pom_jar#*:}
+        cat <<POM
+    <dependency><groupId>${pom_jar%%:*}</groupId><artifactId>${pom_rest%%:*}</artifactId>
+      <version>${pom_rest#*:}</version></dependency>
+POM
+    done
+    echo '  </dependencies>'
+    echo '</project>'
 }
 
-# The folder appears whole or not at all, also when two stacks fetch at once.
+# fetch_jars FOLDER GROUP:ARTIFACT:VERSION...: with all they depend on.  The
+# folder appears whole or not at all, also when two stacks fetch at once.
 fetch_jars() {
-    [ ! -d "$JARS" ] || return 0
-    say "fetching Kafka $KAFKA_VERSION into $JARS"
+    fetch_folder=$1
+    shift
+    [ ! -d "$fetch_folder" ] || return 0
+    say "fetching $fetch_folder"
     mkdir -p "$CACHE"
     fetched=$(mktemp -d "$CACHE/fetch-XXXXXX")
-    jar_list >"$fetched/pom.xml"
+    pom "$@" >"$fetched/pom.xml"
     MAVEN_OPTS=-XX:-UsePerfData mvn -B -q -f "$fetched/pom.xml" -Dmaven.repo.local="$CACHE/maven" \
         org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies \
         -DincludeScope=runtime -DoutputDirectory="$fetched/jars" \
         >"$RUN/log/maven.log" 2>&1 ||
         { tail -n 25 "$RUN/log/maven.log" >&2; rm -rf "$fetched"
-            fail 'Kafka could not be fetched'; }
-    mv -T "$fetched/jars" "$JARS" 2>/dev/null || [ -d "$JARS" ]
+            fail "$* could not be fetched"; }
+    mv -T "$fetched/jars" "$fetch_folder" 2>/dev/null || [ -d "$fetch_folder" ]
     rm -rf "$fetched"
+}
+
+fetch_kafka() {
+    fetch_jars "$JARS" "org.apache.kafka:kafka_2.13:$KAFKA_VERSION" \
+        "org.apache.logging.log4j:log4j-slf4j-impl:$LOG4J_VERSION"
 }
 
 broker_settings() {

@@ -1,6 +1,6 @@
 """Faults that last: connections cut again and again, a slow way to the server,
-a broker that is silent for minutes, a neighbour that writes while the ledger
-is idle.  Run by make chaos."""
+a broker that is silent for minutes, a transaction of a million rows, a
+neighbour that writes while the ledger is idle.  Run by make chaos."""
 import contextlib
 import os
 import signal
@@ -10,10 +10,12 @@ from faults import own_bridge, require_ended, under_load
 from proxy import Proxy
 from stack import ended, eventually, kill
 from test_memory import LIMIT, Watch
+from test_publisher import short_sender_timeout     # noqa: F401  pylint: disable=unused-import
 
 ROLES = ['publish', 'project', 'report']
 ROUNDS = int(os.environ.get('BANK_CHAOS_ROUNDS', '20'))
 SILENCE_S = int(os.environ.get('BANK_CHAOS_SILENCE', '120'))
+ROWS = int(os.environ.get('BANK_CHAOS_ROWS', '1000000'))
 STALL_S = 60            # after which publish gives its connection back
 LONG_S = 1800
 
@@ -74,6 +76,45 @@ def test_silent_broker(stack):
         eventually(lambda: ended(postmaster), 'a fast stop', 2 * STALL_S)
         kill(broker, signal.SIGCONT)
         stack.up()
+
+
+def in_one_transaction(stack, statement):
+    """While clients move money: the stream goes on meanwhile, in one connection
+    and little memory."""
+    with under_load(stack, within_s=LONG_S) as load:
+        connects = stack.metric('publish_connects_total')
+        with Watch(stack) as watch:
+            stack.ledger.rows(statement)
+            before = len(load.outcomes.done)
+            stack.published(LONG_S)
+            assert len(load.outcomes.done) > before, 'the ledger works meanwhile'
+        assert watch.peak < LIMIT, f'{watch.peak} bytes'
+        assert stack.metric('publish_connects_total') == connects, 'no connection broke'
+
+
+def spilled(stack):
+    return stack.ledger.row('SELECT coalesce(sum(spill_bytes), 0)::bigint AS bytes FROM '
+                            'pg_stat_replication_slots')['bytes']
+
+
+def test_huge_transaction_of_somebody_else(stack, short_timeout):
+    """The server decodes all of it, in files, and sends none."""
+    stack.ledger.rows('CREATE TABLE public.bulk (number bigint, words text)')
+    before = spilled(stack)
+    in_one_transaction(stack, "INSERT INTO public.bulk SELECT n, repeat('x', 100) "
+                       f'FROM generate_series(1, {ROWS}) AS n')
+    eventually(lambda: spilled(stack) > before, 'the server needed files')
+    stack.ledger.rows('DROP TABLE public.bulk')
+
+
+def test_huge_transaction_of_ours(stack, short_timeout):
+    """The bridge sends a part of it long before it has read the rest."""
+    customer = stack.customer(*['BRL'] * 100)[0]
+    records = stack.metric('publish_records_total')
+    in_one_transaction(stack, 'SELECT bank.set_limit(account_id, n) FROM bank_ledger.account, '
+                       f'generate_series(1, {ROWS // 1000}) AS n '
+                       f"WHERE customer_id = '{customer}'")
+    assert stack.metric('publish_records_total') - records >= ROWS // 10
 
 
 def test_idle_ledger_holds_no_wal(stack):

@@ -1,9 +1,12 @@
-"""The ledger recovered to a moment some seconds ago: others hold what it lost.
-After rebuild --new-epoch they hold what it holds, and what is left of the
-lost time is listed."""
+"""The ledger recovered to a moment some seconds ago, and the ledger restored
+into another cluster.  Others hold what it lost; after rebuild --new-epoch they
+hold what it holds, and what is left of the lost time is listed."""
+import contextlib
 import json
 import os
+import pathlib
 import shutil
+import signal
 import subprocess
 
 import pytest
@@ -57,13 +60,19 @@ def back_up(stack):
     write(COPY / 'backup_label', label)
 
 
-def recover(stack, moment):
-    """Brings the server back as it was at the moment, in a timeline of its own."""
-    killed = [stack.part('bridge'), stack.role('publish'), stack.role('project'),
-              stack.role('report'), stack.part('postgresql')]
+def kill_bridge_and_server(stack, number=signal.SIGKILL):
+    """The number is the signal that ends the server."""
+    bridge, postmaster = stack.part('bridge'), stack.part('postgresql')
+    killed = [bridge, stack.role('publish'), stack.role('project'), stack.role('report')]
     for pid in killed:
         kill(pid)
-    require_ended(killed)
+    kill(postmaster, number)
+    require_ended([*killed, postmaster])
+
+
+def recover(stack, moment):
+    """Brings the server back as it was at the moment, in a timeline of its own."""
+    kill_bridge_and_server(stack)
     DATA.rename(OLD)
     COPY.rename(DATA)
     write(DATA / 'recovery.signal', '')
@@ -93,6 +102,87 @@ def test_recovered_to_some_seconds_ago(stack):
     go_on(stack)
     require_listed(stack, after, lost, seen)
     require_restated(stack)
+
+
+@contextlib.contextmanager
+def server(binaries, data, *settings):
+    """A server of ours, in the place of the stack's or beside it."""
+    with open(RUN / 'log/own-postgresql.log', 'ab') as log:
+        process = subprocess.Popen(['deploy/as-server', str(binaries / 'postgres'), '-D', str(data),
+                                    *settings], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log,
+                                   stderr=log)
+    try:
+        yield process
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(120)
+
+
+def binaries_of(stack):
+    return pathlib.Path(os.readlink(f'/proc/{stack.part("postgresql")}/exe')).parent
+
+
+def dump(stack, binaries, folder):
+    """Roles and both databases, as files."""
+    folder.mkdir(mode=0o700)
+    give_to_server(folder)
+    address = ('-h', stack.env['PGHOST'], '-p', stack.env['PGPORT'], '-U', 'postgres')
+    as_server(binaries / 'pg_dumpall', *address, '--roles-only', '-f', folder / 'roles.sql')
+    for database in ('bank', 'bank_search'):
+        as_server(binaries / 'pg_dump', *address, '-Fc', '-f', folder / database, database)
+
+
+def restore(stack, binaries, folder):
+    """Into a new cluster that runs in the place of the old one."""
+    DATA.mkdir(mode=0o700)
+    give_to_server(DATA)
+    as_server(binaries / 'initdb', '-D', DATA, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8',
+              '--locale=C.UTF-8', '--no-instructions')
+    for name in ('stack.conf', 'pg_hba.conf', 'redis-password', 'stack-objects'):
+        as_server('cp', '-p', OLD / name, DATA / name)
+    with open(DATA / 'postgresql.conf', 'a', encoding='utf-8') as conf:
+        conf.write("include 'stack.conf'\n")
+    address = ('-h', stack.env['PGHOST'], '-p', stack.env['PGPORT'], '-U', 'postgres')
+    with server(binaries, DATA):
+        eventually(lambda: subprocess.run([binaries / 'pg_isready', '-q', *address], check=False)
+                   .returncode == 0, 'the new server answers')
+        as_server(binaries / 'psql', '-Xq', *address, '-d', 'postgres', '-f', folder / 'roles.sql')
+        for database in ('bank', 'bank_search'):
+            stack.session('postgres').rows(f'CREATE DATABASE {database}')
+            as_server(binaries / 'pg_restore', *address, '--exit-on-error', '-d', database,
+                      folder / database)
+        with own_bridge('publish', http_port='0') as bridge:
+            assert bridge.wait(60) == 3
+            assert 'Run bank-bridge init.' in bridge.said()
+
+
+def test_restored_into_another_cluster(stack):
+    """Nothing is lost, and nothing is the stream's it was: another system."""
+    with Load(stack, pause_s=0.01) as load:
+        eventually(lambda: load.reached(KEPT), 'postings before the dump')
+    stack.quiet()
+    binaries, folder = binaries_of(stack), RUN / 'dump'
+    dump(stack, binaries, folder)
+    kill_bridge_and_server(stack, signal.SIGINT)
+    DATA.rename(OLD)
+    restore(stack, binaries, folder)
+    refuse_to_go_on()
+    stack.up()
+    assert phantoms(stack, 'kafka') | phantoms(stack, 'search') | phantoms(stack, 'bacen') == set()
+    go_on(stack)
+    require_restated(stack)
+    require_told_once(stack)
+
+
+def require_told_once(stack):
+    """Where nothing was lost, nobody was told anything twice."""
+    eventually(stack.is_told, 'BACEN took everything')
+    journal = checker.Journal(stack.ledger)
+    brokers = stack.env['BANK_KAFKA_BROKERS']
+    found = checker.check_once(checker.read_topic(brokers, 'bank.transfers'))
+    found += checker.check_notifications(
+        journal, stack.ledger.rows('SELECT * FROM bank_report.notification'), stack.bacen.log())
+    assert not found, checker.shortened(found)
 
 
 def refuse_to_go_on():
