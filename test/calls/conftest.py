@@ -3,6 +3,8 @@ server that accepts and keeps silent."""
 import contextlib
 import json
 import os
+import pathlib
+import resource
 import socket
 import threading
 import time
@@ -49,6 +51,12 @@ class Session:
         folder = f'/proc/{self.pid}/fd'
         return sum(os.readlink(f'{folder}/{name}').startswith('socket:')
                    for name in os.listdir(folder))
+
+
+def resident(session):
+    """Bytes in memory of a session's backend."""
+    pages = pathlib.Path(f'/proc/{session.pid}/statm').read_text().split()[1]
+    return int(pages) * resource.getpagesize()
 
 
 class Operator(Session):

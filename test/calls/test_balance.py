@@ -1,13 +1,12 @@
 """bank.balance with a Redis or a search database that is away, slow or wrong."""
 import pathlib
-import resource
 import sys
 import time
 import uuid
 
 import pytest
 
-from conftest import Session, time_of_cancel
+from conftest import Session, resident, time_of_cancel
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / 'fake'))
 
@@ -76,12 +75,6 @@ REDIS = {
     'has no end of answers': endless(b'*100000000\r\n', b'$1\r\nx\r\n' * 1000),
     'promises too much': endless(b'*2147483647\r\n', b''),
 }
-
-
-def resident(session):
-    """Bytes in memory of a session's backend."""
-    pages = pathlib.Path(f'/proc/{session.pid}/statm').read_text().split()[1]
-    return int(pages) * resource.getpagesize()
 
 
 @pytest.mark.parametrize('name', REDIS)

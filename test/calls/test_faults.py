@@ -4,7 +4,6 @@ due."""
 import os
 import pathlib
 import shutil
-import ssl
 import sys
 import time
 import uuid
@@ -20,7 +19,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / 'test/fake'))
 
 from certificates import Authority      # noqa: E402
-from impostor import FAULTS, OK, Impostor, send     # noqa: E402
+from impostor import FAULTS, OK, Impostor, send, tls    # noqa: E402
 
 FOLDER = ROOT / 'build/test/certificates'
 
@@ -86,27 +85,6 @@ def certificates():
     return Authority(FOLDER)
 
 
-def tls(certificate, key, client_ca=None):
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
-    if client_ca is not None:
-        context.verify_mode = ssl.CERT_REQUIRED
-        context.load_verify_locations(client_ca)
-    return context
-
-
-def servers(authority):
-    """{what is wrong: (certificate, key)}"""
-    other = Authority(FOLDER / 'other', 'other')
-    return {
-        'of an unknown authority': other.issue('server', 'localhost'),
-        'of another host': authority.issue('elsewhere', 'elsewhere',
-                                           'subjectAltName=DNS:elsewhere.example'),
-        'expired': authority.issue('expired', 'localhost', days='-1'),
-        'signed by itself': (other.certificate, other.path('other.key')),
-    }
-
-
 def told(operator, reporter, due, **settings):
     """Sends one notification under these settings: its error, None where it
     was delivered."""
@@ -128,7 +106,7 @@ def test_certificates_of_bacen(operator, reporter, impostor, due, authority):
     assert 'no answer' in told(operator, reporter, due, bacen_url=url,
                                bacen_ca='/no/such/file.pem')
     assert len(good.requests) == 1
-    for what, pair in servers(authority).items():
+    for what, pair in authority.unproven().items():
         bad = impostor(send(OK), tls(*pair))
         error = told(operator, reporter, due, bacen_ca=authority.certificate,
                      bacen_url=f'https://localhost:{bad.port}/notificacoes')

@@ -1,12 +1,14 @@
 """The retry: what it holds while it waits, what a cancel leaves, and that no
 attempt is sent twice."""
 import collections
+import os
 
 import pytest
 
-from conftest import Session, in_background, time_of_cancel, wait_until
+from conftest import Session, in_background, resident, time_of_cancel, wait_until
 
 RETRY = 'CALL bank_report.retry()'
+LOOPS = int(os.environ.get('BANK_LOOPS', '300'))
 
 
 @pytest.fixture
@@ -89,6 +91,25 @@ def test_terminate(operator, reporter, bacen, due):
     wait_until(lambda: operator.value(
         "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == 0, 'the lock is gone')
     assert states(operator) == {'sending': 1}
+
+
+def test_interrupted_again_and_again(operator, reporter, bacen, due):
+    """No file, no memory and no lock is left, however often."""
+    bacen.answer({'path': '/notificacoes', 'delay_ms': 1000, 'times': 0})
+    due(1)
+    reporter.rows("SET statement_timeout = '5ms'")
+    seen = []
+    for number in range(LOOPS):
+        operator.rows('UPDATE bank_report.notification SET state = \'pending\','
+                      ' next_attempt_at = now()')
+        operator.rows('UPDATE bank_report.gate SET failures = 0, opened_until = NULL')
+        assert reporter.failure(RETRY)[0] == '57014'
+        if number in (LOOPS // 10, LOOPS - 1):
+            seen.append((reporter.sockets(), resident(reporter)))
+    (sockets, memory), (sockets_after, memory_after) = seen
+    assert len(bacen.log()) > LOOPS // 2, 'most were under way'
+    assert sockets_after <= sockets and memory_after < memory + 4 * 1024 * 1024, seen
+    assert operator.value("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == 0
 
 
 def test_reload_gives_up_nothing(operator, reporter, bacen, due):

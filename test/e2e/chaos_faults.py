@@ -2,10 +2,14 @@
 a broker that is silent for minutes, a transaction of a million rows, a
 neighbour that writes while the ledger is idle.  Run by make chaos."""
 import contextlib
+import datetime
 import os
 import signal
 import time
 
+import pytest
+
+import checker
 from faults import own_bridge, require_ended, under_load
 from proxy import Proxy
 from stack import ended, eventually, kill
@@ -129,3 +133,92 @@ def test_idle_ledger_holds_no_wal(stack):
         "SELECT 1 FROM pg_replication_slots WHERE slot_name = 'bank_bridge' "
         'AND confirmed_flush_lsn >= %s AND restart_lsn >= %s', here, here),
         'the slot is behind nothing', 300)
+
+
+def test_nothing_piles_up(stack):
+    """The same processes, through every fault of what they are connected to:
+    as many files and as much memory after the last as after the first."""
+    payer, payee = stack.customer('BRL', 'BRL', money=100)[1:]
+    seen = []
+    for _ in range(ROUNDS):
+        for name in ('kafka', 'redis', 'postgresql'):
+            killed = stack.part(name)
+            kill(killed)
+            require_ended([killed])
+            stack.up()
+            stack.transfer(payer, payee, 1)
+            payer, payee = payee, payer
+            stack.quiet()
+        seen.append((list(map(stack.role, ROLES)), stack.bridge_files(), stack.bridge_memory()))
+    pids, files, memory = zip(*seen)
+    assert all(one == pids[0] for one in pids), 'none was started again'
+    assert files[-1] <= files[0] + 2, files
+    assert memory[-1] <= 1.25 * memory[0], memory
+
+
+@pytest.mark.parametrize('role', ['project', 'report'])
+def test_taken_over_every_two_seconds(stack, role):
+    """Each process takes the place of the one before, which ends with 6."""
+    with under_load(stack, within_s=LONG_S):
+        supervisor, others = stack.part('bridge'), list(map(stack.role, ROLES))
+        with contextlib.ExitStack() as bridges:
+            before = None
+            for number in range(ROUNDS):
+                after = bridges.enter_context(own_bridge(role, http_port='0'))
+                time.sleep(2)               # the fault's own rhythm
+                assert after.poll() is None, after.said()
+                if number == 0:
+                    require_ended([supervisor, *others])
+                else:
+                    assert before.wait(60) == 6
+                before = after
+            before.terminate()
+            assert before.wait(60) == 0
+        stack.up()
+
+
+def runs(stack):
+    """The retry's runs as pg_cron has them, oldest first."""
+    return stack.ledger.rows(
+        'SELECT d.status, d.start_time, d.end_time FROM cron.job_run_details AS d '
+        "JOIN cron.job AS j USING (jobid) WHERE j.jobname = 'bank_report.retry' "
+        'ORDER BY d.start_time')
+
+
+def test_a_retry_that_outlives_its_minute(stack):
+    """While a run lasts no other begins, and those that were due meanwhile do
+    not follow in a heap."""
+    payer, payee = stack.customer('BRL', 'BRL', money=100)[1:]
+    stack.bacen_answers({'status': 503, 'times': 0})
+    transfers = [stack.transfer(payer, payee, 1)['transfer_id'] for _ in range(40)]
+    for transfer in transfers:
+        stack.notified(transfer, 'pending')
+    stack.ledger.rows("ALTER SYSTEM SET bank.bacen_retry_time = '100s'")
+    stack.ledger.rows("ALTER SYSTEM SET bank.bacen_timeout = '60s'")
+    stack.ledger.rows('SELECT pg_reload_conf()')
+    stack.ledger.rows('UPDATE bank_report.notification SET next_attempt_at = now() '
+                      "WHERE state = 'pending'")
+    stack.ledger.rows('UPDATE bank_report.gate SET failures = 0, opened_until = NULL')
+    stack.bacen_answers({'delay_ms': 50000, 'times': 40})
+    stack.ledger.rows('SELECT bank_report.schedule(1)')
+    try:
+        eventually(lambda: all(stack.notification(transfer)['state'] == 'delivered'
+                               for transfer in transfers), 'all are told', 420)
+        known = len(runs(stack))
+        eventually(lambda: len(runs(stack)) > known, 'it goes on', 120)
+    finally:
+        stack.ledger.rows('SELECT bank_report.unschedule()')
+        for name in ('retry_time', 'timeout'):
+            stack.ledger.rows(f'ALTER SYSTEM RESET bank.bacen_{name}')
+        stack.ledger.rows('SELECT pg_reload_conf()')
+    seen = runs(stack)
+    assert any((run['end_time'] or run['start_time']) - run['start_time']
+               > datetime.timedelta(seconds=60) for run in seen), seen
+    for one, following in zip(seen, seen[1:]):
+        assert one['end_time'] <= following['start_time'], seen
+    minutes = (seen[-1]['start_time'] - seen[0]['start_time']).total_seconds() / 60
+    assert len(seen) <= minutes + 2, seen
+    for transfer in transfers:
+        assert len(stack.heard(transfer)) <= stack.notification(transfer)['attempts']
+    stack.quiet()
+    checker.require_sound(stack)

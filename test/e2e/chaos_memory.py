@@ -6,8 +6,8 @@ import os
 import signal
 import subprocess
 
-from faults import require_ended
-from stack import eventually, kill, script
+from faults import own_bridge, require_ended
+from stack import eventually, kill, pss, script
 from test_memory import BATCH, LIMIT, Watch, move
 
 TRANSFERS = int(os.environ.get('BANK_CHAOS_TRANSFERS', '1000000'))
@@ -29,6 +29,28 @@ def test_memory_through_a_million_transfers(stack):
                    and stack.metric('report_lag_records') == 0, 'all is stored', LONG_S)
     assert watch.peak < LIMIT, f'{watch.peak} bytes'
     require_once(stack)
+    rebuild(stack)
+    require_once(stack)
+
+
+class OneProcess:
+    """What Watch needs of a stack, of a bridge of our own."""
+
+    def __init__(self, pid):
+        self.bridge_memory = lambda: pss(pid)
+
+
+def rebuild(stack):
+    """All of it compared, none sent, in as little memory."""
+    pids = [stack.part('bridge'), *map(stack.role, ('publish', 'project', 'report'))]
+    kill(pids[0], signal.SIGTERM)
+    require_ended(pids)
+    stack.ledger.rows("SELECT pg_drop_replication_slot('bank_bridge')")
+    with own_bridge('rebuild') as bridge, Watch(OneProcess(bridge.pid)) as watch:
+        assert bridge.wait(LONG_S) == 0, bridge.said()
+        assert 'percent=100' in bridge.said()
+    assert 0 < watch.peak < LIMIT, f'{watch.peak} bytes'
+    script('up')
 
 
 def values(stack, topic):

@@ -183,3 +183,23 @@ def test_frozen_publisher_is_replaced(stack, short_timeout):
             second.terminate()
             assert second.wait(60) == 0
         stack.up()
+
+
+def test_a_role_alone_serves_its_metrics(stack):
+    """From a thread of its own, at any moment."""
+    pids = [stack.part('bridge'), *map(stack.role, ('publish', 'project', 'report'))]
+    kill(pids[0], signal.SIGTERM)
+    require_ended(pids)
+    with under_load(stack) as load:
+        with own_bridge('publish', http_port='0') as publish, own_bridge('project') as project:
+            eventually(lambda: stack.role('project'), 'it works')
+            asked, after = 0, len(load.outcomes.done) + 300
+            while not load.reached(after):
+                assert list(stack.health()['roles']) == ['project']
+                assert stack.metric('project_records_total') >= 0
+                asked += 1
+            for bridge in (publish, project):
+                bridge.terminate()
+                assert bridge.wait(60) == 0
+        assert asked > 10
+        stack.up()

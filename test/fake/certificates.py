@@ -49,3 +49,14 @@ class Authority:
                 '-extfile', extensions, '-out', crt)
         self.own(f'{name}.key', f'{name}.crt')
         return crt, key
+
+    def unproven(self):
+        """{what is wrong: (certificate, key)} of servers nobody must believe."""
+        other = Authority(self.folder / 'other', 'other')
+        return {
+            'of an unknown authority': other.issue('server', 'localhost'),
+            'of another host': self.issue('elsewhere', 'elsewhere',
+                                          'subjectAltName=DNS:elsewhere.example'),
+            'expired': self.issue('expired', 'localhost', days='-1'),
+            'signed by itself': (other.certificate, other.path('other.key')),
+        }

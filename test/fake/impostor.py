@@ -1,9 +1,19 @@
 """Whatever stands where a server should be: reads one request of each
 connection and answers it as it was told, by which it hardly ever is a server."""
 import socket
+import ssl
 import threading
 
 OK = b'HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n'
+
+
+def tls(certificate, key, client_ca=None):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    if client_ca is not None:
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_verify_locations(client_ca)
+    return context
 
 
 class Impostor(threading.Thread):
@@ -40,6 +50,7 @@ class Impostor(threading.Thread):
 
     def stop(self):
         self.stopped.set()
+        self.listener.shutdown(socket.SHUT_RDWR)    # ends the accept under way
         self.listener.close()
 
 
