@@ -136,8 +136,9 @@ static const char *
 describe_account(BankJudge *judge, const pg_uuid_t *account_id)
 {
 	BankAccount account;
+	const char *fault;
 
-	if (!bank_ledger_find_visible_account(&judge->journal->ledger, account_id, &account))
+	if (!bank_reader_find_account(judge->journal, account_id, &account, &fault))
 		return "the account has no row";
 	return psprintf("the account version " INT64_FORMAT ", balance " INT64_FORMAT
 					", held " INT64_FORMAT ", updated %s, closed %s",

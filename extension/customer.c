@@ -19,10 +19,10 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "act.h"
 #include "bank.h"
 #include "customer.h"
 #include "row.h"
-#include "rights.h"
 
 enum
 {
@@ -39,27 +39,6 @@ static const BankColumn customer_columns[] = {
 
 static const BankShape customer_shape = {
 	"customer", customer_columns, lengthof(customer_columns)
-};
-
-enum
-{
-	ACT_ID,
-	ACT_ACT,
-	ACT_CUSTOMER_ID,
-	ACT_OCCURRED_AT,
-	ACT_ACTOR
-};
-
-static const BankColumn act_columns[] = {
-	[ACT_ID] = {"act_id", UUIDOID},
-	[ACT_ACT] = {"act", TEXTOID},
-	[ACT_CUSTOMER_ID] = {"customer_id", UUIDOID, true},
-	[ACT_OCCURRED_AT] = {"occurred_at", TIMESTAMPTZOID},
-	[ACT_ACTOR] = {"actor", TEXTOID},
-};
-
-static const BankShape act_shape = {
-	"operator_act", act_columns, lengthof(act_columns)
 };
 
 static bool
@@ -130,25 +109,6 @@ bank_customer_make_known(BankCustomer *customer)
 	CommandCounterIncrement();
 }
 
-static void
-record_act(const BankCustomer *customer, BankOpenMode mode)
-{
-	BankRelation acts;
-	pg_uuid_t	act_id = bank_uuid_generate(&customer->customer_id);
-	Datum		values[lengthof(act_columns)];
-	bool		nulls[lengthof(act_columns)] = {false};
-
-	values[ACT_ID] = UUIDPGetDatum(&act_id);
-	values[ACT_ACT] = CStringGetTextDatum(customer->is_closing ?
-										  "customer_closing" : "customer_reactivated");
-	values[ACT_CUSTOMER_ID] = UUIDPGetDatum(&customer->customer_id);
-	values[ACT_OCCURRED_AT] = TimestampTzGetDatum(GetCurrentTimestamp());
-	values[ACT_ACTOR] = CStringGetTextDatum(bank_rights_actor());
-	bank_relation_open(&acts, &act_shape, mode);
-	bank_relation_insert(&acts, values, nulls);
-	bank_relation_close(&acts);
-}
-
 /*
  * Only the holder of the customer's lock updates his row, so that nobody but
  * a session that locked it by hand can be met here.
@@ -176,6 +136,8 @@ update_status(BankCustomer *customer)
 void
 bank_customer_set_closing(BankCustomer *customer, bool is_closing)
 {
+	const BankOptionalUuid no_transfer = {false};
+
 	if (customer->is_closing == is_closing)
 		return;
 	customer->is_closing = is_closing;
@@ -183,5 +145,6 @@ bank_customer_set_closing(BankCustomer *customer, bool is_closing)
 		update_status(customer);
 	else
 		bank_customer_make_known(customer);
-	record_act(customer, customer->table.mode);
+	bank_act_record(customer->table.mode, is_closing ? BANK_CUSTOMER_CLOSING :
+					BANK_CUSTOMER_REACTIVATED, &customer->customer_id, &no_transfer);
 }

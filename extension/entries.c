@@ -335,15 +335,15 @@ static void
 begin_account(BankEntries *entries, SortedAccount *sorted,
 			  const pg_uuid_t *account_id)
 {
-	BankLedger *ledger = &entries->judge->journal->ledger;
+	const char *fault;
 
 	sorted->is_begun = true;
 	sorted->chain = bank_entries_find_chain(entries, account_id);
 	if (sorted->chain != NULL)
 		return;
 	sorted->chain = &sorted->own;
-	sorted->has_row = bank_ledger_find_visible_account(ledger, account_id,
-													   &sorted->account);
+	sorted->has_row = bank_reader_find_account(entries->judge->journal, account_id,
+											   &sorted->account, &fault);
 	bank_chain_begin(sorted->chain, account_id,
 					 sorted->has_row ? &sorted->account : NULL);
 }

@@ -68,14 +68,20 @@ bank_ledger_close(BankLedger *ledger)
 	close_table(&ledger->account);
 }
 
-static int32
-read_period(BankOpenMode mode)
+/*
+ * The period of what is written now.  The transaction has its id before the
+ * period is read: a period is sealed only after all that had theirs while it
+ * was open have ended.
+ */
+int32
+bank_ledger_open_period(BankOpenMode mode)
 {
 	bool		may_wait = mode == BANK_OPEN_WRITE;
 	BankRelation sealing;
 	BankRow		row;
 	bool		found;
 
+	(void) GetCurrentTransactionId();
 	bank_relation_open(&sealing, &sealing_shape,
 					   may_wait ? BANK_OPEN_READ : BANK_OPEN_READ_NOWAIT);
 	found = bank_relation_find_latest(&sealing, &row);
@@ -88,16 +94,13 @@ read_period(BankOpenMode mode)
 
 /*
  * Takes date, period and actor of what is to be appended; the caller has its
- * locks.  The transaction has its id before the period is read: a period is
- * sealed only after all that had theirs while it was open have ended.  And
- * before the date: whoever has none yet will date nothing before now
- * (horizon.c).
+ * locks.  The transaction has its id before the date: whoever has none yet will
+ * date nothing before now (horizon.c).
  */
 void
 bank_ledger_begin(BankLedger *ledger)
 {
-	(void) GetCurrentTransactionId();
-	ledger->period = read_period(ledger->mode);
+	ledger->period = bank_ledger_open_period(ledger->mode);
 	ledger->now = GetCurrentTimestamp();
 	ledger->actor = bank_rights_actor();
 }

@@ -166,6 +166,7 @@ typedef struct BankLedger
 /* ledger.c */
 extern void bank_ledger_open(BankLedger *ledger, BankOpenMode mode);
 extern void bank_ledger_close(BankLedger *ledger);
+extern int32 bank_ledger_open_period(BankOpenMode mode);
 extern void bank_ledger_begin(BankLedger *ledger);
 extern TimestampTz bank_ledger_entry_date(const BankLedger *ledger,
 										  const BankAccount *account);

@@ -2,7 +2,7 @@
  * Accounts in their table: found, locked, written.
  *
  * Locks: rows, as the caller asks.
- * Raises: LG008 where the key of a new account is taken; 23514 for an account
+ * Raises: LG008 where the key of a new account is taken; XX001 for an account
  * whose kind and holder do not agree.
  */
 #include "postgres.h"
@@ -74,10 +74,7 @@ static void
 require_known_holder(const BankAccount *account, const BankRow *row)
 {
 	if (account->is_settlement != row->nulls[ACCOUNT_CUSTOMER_ID])
-		ereport(ERROR,
-				(errcode(ERRCODE_CHECK_VIOLATION),
-				 errmsg("kind and holder of an account do not agree"),
-				 errdetail("The account is %s.", bank_uuid_text(&account->account_id))));
+		bank_row_note_fault(row, "the account's kind and holder do not agree");
 }
 
 static void
@@ -94,13 +91,15 @@ read_limits(const BankRow *row, BankAccount *account)
 void
 bank_ledger_read_account(const BankRow *row, BankAccount *account)
 {
+	static const char *const kinds[] = {"customer", "settlement"};
+
 	memset(account, 0, sizeof(*account));
 	account->account_id = *DatumGetUUIDP(row->values[ACCOUNT_ID]);
-	account->is_settlement = bank_row_text_is(row, ACCOUNT_KIND, "settlement");
+	account->is_settlement = bank_row_word(row, ACCOUNT_KIND, kinds, lengthof(kinds)) == 1;
 	require_known_holder(account, row);
-	if (!account->is_settlement)
+	if (!row->nulls[ACCOUNT_CUSTOMER_ID])
 		account->customer_id = *DatumGetUUIDP(row->values[ACCOUNT_CUSTOMER_ID]);
-	account->is_active = bank_row_text_is(row, ACCOUNT_STATUS, "active");
+	account->is_active = bank_row_is_active(row, ACCOUNT_STATUS);
 	bank_row_currency(row, ACCOUNT_CURRENCY, account->currency);
 	account->balance = DatumGetInt64(row->values[ACCOUNT_BALANCE]);
 	account->held = DatumGetInt64(row->values[ACCOUNT_HELD]);

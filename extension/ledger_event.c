@@ -115,7 +115,7 @@ bank_ledger_read_event(const BankRow *row, BankAccountEvent *event)
 	event->customer_id = bank_row_uuid(row, EVENT_CUSTOMER_ID);
 	event->kind = bank_row_word(row, EVENT_KIND, kind_names, lengthof(kind_names));
 	bank_row_currency(row, EVENT_CURRENCY, event->currency);
-	event->is_active = bank_row_text_is(row, EVENT_STATUS, "active");
+	event->is_active = bank_row_is_active(row, EVENT_STATUS);
 	event->balance = DatumGetInt64(row->values[EVENT_BALANCE]);
 	event->held = DatumGetInt64(row->values[EVENT_HELD]);
 	event->transfer_id = bank_row_uuid(row, EVENT_TRANSFER_ID);

@@ -13,8 +13,8 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "act.h"
 #include "bank.h"
-#include "rights.h"
 
 PG_FUNCTION_INFO_V1(bank_notification_requeue);
 
@@ -25,35 +25,17 @@ static const char requeue_query[] =
 	" AND n.state OPERATOR(pg_catalog.=) 'dead' "
 	"RETURNING n.customer_id";
 
-static const char act_query[] =
-	"INSERT INTO bank_ledger.operator_act"
-	" (act_id, act, customer_id, transfer_id, occurred_at, actor) "
-	"VALUES ($1, 'notification_requeued', $2, $3, $4, $5)";
-
 static const char state_query[] =
 	"SELECT n.state FROM bank_report.notification AS n "
 	"WHERE n.transfer_id OPERATOR(pg_catalog.=) $1";
-
-static void
-record_act(Datum customer_id, Datum transfer_id, TimestampTz now)
-{
-	Oid			types[] = {UUIDOID, UUIDOID, UUIDOID, TIMESTAMPTZOID, TEXTOID};
-	pg_uuid_t	act_id = bank_uuid_generate(DatumGetUUIDP(customer_id));
-	Datum		values[] = {
-		UUIDPGetDatum(&act_id), customer_id, transfer_id,
-		TimestampTzGetDatum(now), CStringGetTextDatum(bank_rights_actor())
-	};
-
-	SPI_execute_with_args(act_query, lengthof(types), types, values, NULL, false, 0);
-}
 
 /* True where the row was dead, and is pending now. */
 static bool
 bring_back(Datum transfer_id)
 {
 	Oid			types[] = {UUIDOID, TIMESTAMPTZOID};
-	TimestampTz now = GetCurrentTimestamp();
-	Datum		values[] = {transfer_id, TimestampTzGetDatum(now)};
+	Datum		values[] = {transfer_id, TimestampTzGetDatum(GetCurrentTimestamp())};
+	BankOptionalUuid requeued = {true, *DatumGetUUIDP(transfer_id)};
 	Datum		customer_id;
 	bool		is_null;
 
@@ -62,7 +44,8 @@ bring_back(Datum transfer_id)
 		return false;
 	customer_id = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1,
 								&is_null);
-	record_act(customer_id, transfer_id, now);
+	bank_act_record(BANK_OPEN_WRITE, BANK_NOTIFICATION_REQUEUED,
+					DatumGetUUIDP(customer_id), &requeued);
 	return true;
 }
 

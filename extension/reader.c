@@ -7,7 +7,8 @@
  * versions.  Nearly is all that is promised.
  *
  * Promises:  everything is read with the snapshot of the running query, without
- *            a lock that a writer could meet.
+ *            a lock that a writer could meet; a row that is not understood is
+ *            given with what is not, and is no error.
  * Memory:    a scan's next row lives until it is passed; rows fetched or found
  *            are in the current memory context.
  * Raises:    XX001 for a row that is gone though the snapshot sees it.
@@ -46,18 +47,26 @@ bank_reader_close(BankJournal *journal)
 }
 
 static void
+read_row(BankRow *values, bool is_transfer, BankJournalRow *row)
+{
+	row->is_transfer = is_transfer;
+	row->fault = NULL;
+	values->fault = &row->fault;
+	if (is_transfer)
+		bank_ledger_read_transfer(values, &row->transfer);
+	else
+		bank_ledger_read_event(values, &row->event);
+}
+
+static void
 read_slot(const BankRelation *table, TupleTableSlot *slot, bool is_transfer,
 		  BankJournalRow *row)
 {
 	BankRow		values;
 
 	bank_relation_read_slot(table, slot, &values);
-	row->is_transfer = is_transfer;
 	row->place = slot->tts_tid;
-	if (is_transfer)
-		bank_ledger_read_transfer(&values, &row->transfer);
-	else
-		bank_ledger_read_event(&values, &row->event);
+	read_row(&values, is_transfer, row);
 }
 
 /* Passes the scan's next row. */
@@ -149,12 +158,15 @@ bank_reader_fetch(BankJournal *journal, bool is_transfer, ItemPointer place,
 }
 
 static bool
-find_row(BankRelation *table, const Datum *key, int nkeys, BankRow *values,
+find_row(BankRelation *table, const Datum *key, int nkeys, bool is_transfer,
 		 BankJournalRow *row)
 {
-	if (!bank_relation_find_visible(table, key, nkeys, values))
+	BankRow		values;
+
+	if (!bank_relation_find_visible(table, key, nkeys, &values))
 		return false;
-	row->place = values->tuple->t_self;
+	row->place = values.tuple->t_self;
+	read_row(&values, is_transfer, row);
 	return true;
 }
 
@@ -164,13 +176,8 @@ bank_reader_find_transfer(BankJournal *journal, const pg_uuid_t *id,
 						  BankJournalRow *row)
 {
 	Datum		key = UUIDPGetDatum(id);
-	BankRow		values;
 
-	if (!find_row(bank_ledger_transfer_table(&journal->ledger), &key, 1, &values, row))
-		return false;
-	row->is_transfer = true;
-	bank_ledger_read_transfer(&values, &row->transfer);
-	return true;
+	return find_row(bank_ledger_transfer_table(&journal->ledger), &key, 1, true, row);
 }
 
 /* The event that made a version; false: no event did. */
@@ -179,13 +186,35 @@ bank_reader_find_event(BankJournal *journal, const pg_uuid_t *account_id,
 					   int64 version, BankJournalRow *row)
 {
 	Datum		key[] = {UUIDPGetDatum(account_id), Int64GetDatum(version)};
+
+	return find_row(bank_ledger_event_table(&journal->ledger), key, lengthof(key),
+					false, row);
+}
+
+/* What is not understood of an account; null: nothing. */
+static const char *
+read_account(BankRow *values, BankAccount *account)
+{
+	const char *fault = NULL;
+
+	values->fault = &fault;
+	bank_ledger_read_account(values, account);
+	account->row.fault = NULL;
+	return fault;
+}
+
+/* The account, and what is not understood of it; false: there is none. */
+bool
+bank_reader_find_account(BankJournal *journal, const pg_uuid_t *id,
+						 BankAccount *account, const char **fault)
+{
+	Datum		key = UUIDPGetDatum(id);
 	BankRow		values;
 
-	if (!find_row(bank_ledger_event_table(&journal->ledger), key, lengthof(key),
-				  &values, row))
+	if (!bank_relation_find_visible(bank_ledger_account_table(&journal->ledger), &key,
+									1, &values))
 		return false;
-	row->is_transfer = false;
-	bank_ledger_read_event(&values, &row->event);
+	*fault = read_account(&values, account);
 	return true;
 }
 
@@ -206,11 +235,12 @@ bank_reader_scan_accounts(BankJournal *journal, BankAccountCallback callback,
 	{
 		BankRow		values;
 		BankAccount account;
+		const char *fault;
 
 		CHECK_FOR_INTERRUPTS();
 		bank_relation_read_slot(table, slot, &values);
-		bank_ledger_read_account(&values, &account);
-		callback(&account, context);
+		fault = read_account(&values, &account);
+		callback(&account, fault, context);
 		MemoryContextReset(row_context);
 	}
 	MemoryContextSwitchTo(caller);
@@ -229,11 +259,11 @@ static bool
 call_back_with_event(const BankRow *values, void *context)
 {
 	EventScan  *scan = context;
+	BankRow		own = *values;
 	BankJournalRow row;
 
-	row.is_transfer = false;
 	row.place = values->tuple->t_self;
-	bank_ledger_read_event(values, &row.event);
+	read_row(&own, false, &row);
 	scan->callback(&row, scan->context);
 	return true;
 }

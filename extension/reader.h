@@ -8,10 +8,14 @@
 
 #include "ledger.h"
 
-/* A row of either table of the journal. */
+/*
+ * A row of either table of the journal.  Where a part of it is not understood,
+ * something else stands there.
+ */
 typedef struct BankJournalRow
 {
 	bool		is_transfer;
+	const char *fault;			/* what is not understood of it; null: nothing */
 	ItemPointerData place;
 	BankTransfer transfer;
 	BankAccountEvent event;
@@ -38,7 +42,8 @@ typedef struct BankJournal
 	BankJournalScan transfers;
 } BankJournal;
 
-typedef void (*BankAccountCallback) (const BankAccount *account, void *context);
+typedef void (*BankAccountCallback) (const BankAccount *account, const char *fault,
+									 void *context);
 typedef void (*BankJournalCallback) (const BankJournalRow *row, void *context);
 
 extern void bank_reader_open(BankJournal *journal);
@@ -54,6 +59,8 @@ extern bool bank_reader_find_transfer(BankJournal *journal, const pg_uuid_t *id,
 extern bool bank_reader_find_event(BankJournal *journal,
 								   const pg_uuid_t *account_id, int64 version,
 								   BankJournalRow *row);
+extern bool bank_reader_find_account(BankJournal *journal, const pg_uuid_t *id,
+									 BankAccount *account, const char **fault);
 extern void bank_reader_scan_accounts(BankJournal *journal,
 									  BankAccountCallback callback,
 									  void *context);

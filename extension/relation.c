@@ -101,6 +101,7 @@ bank_relation_read_slot(const BankRelation *table, TupleTableSlot *slot,
 {
 	slot_getallattrs(slot);
 	row->tuple = NULL;
+	row->fault = NULL;
 	for (int i = 0; i < table->known->shape->ncolumns; i++)
 	{
 		row->values[i] = slot->tts_values[table->known->attributes[i] - 1];
@@ -120,6 +121,7 @@ copy_row(const BankRelation *table, TupleTableSlot *slot, BankRow *row)
 
 	row->tuple = ExecCopySlotHeapTuple(slot);
 	row->tuple->t_self = slot->tts_tid;
+	row->fault = NULL;
 	heap_deform_tuple(row->tuple, descriptor, values, nulls);
 	for (int i = 0; i < table->known->shape->ncolumns; i++)
 	{

@@ -28,6 +28,8 @@ typedef struct BankRow
 	HeapTuple	tuple;
 	Datum		values[BANK_COLUMNS_MAX];	/* of each known column */
 	bool		nulls[BANK_COLUMNS_MAX];
+	const char **fault;			/* takes what is first not understood of it;
+								 * null: that is an error */
 } BankRow;
 
 typedef enum BankLockResult

@@ -3,7 +3,8 @@
  *
  * Memory: what is made is in the current memory context; a uuid that is set
  * stays where the struct is.
- * Raises: XX001 for a word or a digest that the code does not know.
+ * Raises: XX001 for a word, a currency or a digest that the functions do not
+ * write, unless the row takes faults.
  */
 #include "postgres.h"
 
@@ -36,34 +37,54 @@ bank_row_optional_text(const BankRow *row, int column)
 	return row->nulls[column] ? NULL : bank_row_text(row, column);
 }
 
+/*
+ * A value of the row is not as the functions write it.  Who verifies wants to
+ * know, and goes on with the row; everybody else must not.
+ */
+void
+bank_row_note_fault(const BankRow *row, const char *fault)
+{
+	if (row->fault == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("a row of the ledger's tables is not understood"),
+				 errdetail("In the row that begins with %s, %s.",
+						   bank_uuid_text(DatumGetUUIDP(row->values[0])), fault),
+				 errhint("bank.verify says what else does not hold.")));
+	if (*row->fault == NULL)
+		*row->fault = fault;
+}
+
 void
 bank_row_currency(const BankRow *row, int column, char *currency)
 {
-	text_to_cstring_buffer(DatumGetTextPP(row->values[column]), currency,
-						   BANK_CURRENCY_SIZE);
+	const text *value = DatumGetTextPP(row->values[column]);
+
+	if (VARSIZE_ANY_EXHDR(value) != BANK_CURRENCY_SIZE - 1)
+		bank_row_note_fault(row, psprintf("\"%s\" is no code of a currency",
+										  bank_row_text(row, column)));
+	text_to_cstring_buffer(value, currency, BANK_CURRENCY_SIZE);
 }
 
-/* Tables that have words or digests begin with an id. */
-static const char *
-first_id(const BankRow *row)
-{
-	return bank_uuid_text(DatumGetUUIDP(row->values[0]));
-}
-
-/* The number of a text column's word among those known. */
+/* The number of a text column's word among those known, of which there are. */
 int
 bank_row_word(const BankRow *row, int column, const char *const *words, int nwords)
 {
 	for (int word = 0; word < nwords; word++)
 		if (bank_row_text_is(row, column, words[word]))
 			return word;
-	ereport(ERROR,
-			(errcode(ERRCODE_DATA_CORRUPTED),
-			 errmsg("a word in the ledger's tables is not known"),
-			 errdetail("The row that begins with %s has \"%s\".",
-					   first_id(row), bank_row_text(row, column)),
-			 errhint("bank.verify says what else does not hold.")));
-	pg_unreachable();
+	bank_row_note_fault(row, psprintf("\"%s\" is no known word",
+									  bank_row_text(row, column)));
+	return 0;
+}
+
+/* Whether the column status of an account, or of an event, is active. */
+bool
+bank_row_is_active(const BankRow *row, int column)
+{
+	static const char *const words[] = {"inactive", "active"};
+
+	return bank_row_word(row, column, words, lengthof(words)) == 1;
 }
 
 BankOptionalUuid
@@ -110,16 +131,14 @@ BankDigest
 bank_row_digest(const BankRow *row, int column)
 {
 	const		bytea *value = DatumGetByteaPP(row->values[column]);
-	BankDigest	digest;
+	BankDigest	digest = {{0}};
 
-	if (VARSIZE_ANY_EXHDR(value) != BANK_DIGEST_LENGTH)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("a digest in the ledger's tables has another length"),
-				 errdetail("The row that begins with %s has one of %d bytes.",
-						   first_id(row), (int) VARSIZE_ANY_EXHDR(value)),
-				 errhint("bank.verify says what else does not hold.")));
-	memcpy(digest.bytes, VARDATA_ANY(value), BANK_DIGEST_LENGTH);
+	if (VARSIZE_ANY_EXHDR(value) == BANK_DIGEST_LENGTH)
+		memcpy(digest.bytes, VARDATA_ANY(value), BANK_DIGEST_LENGTH);
+	else
+		bank_row_note_fault(row, psprintf("a digest has %d bytes instead of %d",
+										  (int) VARSIZE_ANY_EXHDR(value),
+										  BANK_DIGEST_LENGTH));
 	return digest;
 }
 

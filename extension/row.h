@@ -9,9 +9,11 @@
 extern bool bank_row_text_is(const BankRow *row, int column, const char *expected);
 extern const char *bank_row_text(const BankRow *row, int column);
 extern const char *bank_row_optional_text(const BankRow *row, int column);
+extern void bank_row_note_fault(const BankRow *row, const char *fault);
 extern void bank_row_currency(const BankRow *row, int column, char *currency);
 extern int	bank_row_word(const BankRow *row, int column, const char *const *words,
 						  int nwords);
+extern bool bank_row_is_active(const BankRow *row, int column);
 extern BankOptionalUuid bank_row_uuid(const BankRow *row, int column);
 extern BankOptionalAmount bank_row_amount(const BankRow *row, int column);
 extern BankOptionalTime bank_row_time(const BankRow *row, int column);

@@ -68,18 +68,42 @@ tell_progress(Verification *verification, const BankJournalScan *scan)
 						   Max(blocks, 1)))));
 }
 
+static void
+report_account(Verification *verification, const pg_uuid_t *account_id,
+			   const char *detail)
+{
+	bank_finding_add(&verification->findings, '2',
+					 psprintf("account %s", bank_uuid_text(account_id)), detail);
+}
+
+/* The row is judged all the same, as far as it is understood. */
+static void
+report_fault(Verification *verification, const BankJournalRow *row)
+{
+	if (row->fault == NULL)
+		return;
+	if (row->is_transfer)
+		bank_finding_add(&verification->findings, '2',
+						 psprintf("transfer %s", bank_uuid_text(&row->transfer.transfer_id)),
+						 row->fault);
+	else
+		report_account(verification, &row->event.account_id,
+					   psprintf("at version " INT64_FORMAT " %s", row->event.version,
+								row->fault));
+}
+
 /* The chain of a transfer's account, or one that has no entries. */
 static const BankChain *
 chain_of(Verification *verification, const pg_uuid_t *account_id)
 {
 	BankChain  *chain = bank_entries_find_chain(&verification->entries, account_id);
 	BankAccount account;
+	const char *fault;
 
 	if (chain != NULL)
 		return chain;
 	chain = palloc(sizeof(BankChain));
-	if (bank_ledger_find_visible_account(&verification->journal.ledger, account_id,
-										 &account))
+	if (bank_reader_find_account(&verification->journal, account_id, &account, &fault))
 		bank_chain_begin(chain, account_id, &account);
 	else
 		bank_chain_begin(chain, account_id, NULL);
@@ -87,8 +111,11 @@ chain_of(Verification *verification, const pg_uuid_t *account_id)
 }
 
 static void
-judge_transfer(Verification *verification, const BankTransfer *transfer)
+judge_transfer(Verification *verification, const BankJournalRow *row)
 {
+	const BankTransfer *transfer = &row->transfer;
+
+	report_fault(verification, row);
 	bank_chain_judge_transfer(&verification->judge, transfer,
 							  chain_of(verification, &transfer->from_account),
 							  chain_of(verification, &transfer->to_account));
@@ -122,13 +149,15 @@ take_row(Verification *verification, const BankJournalRow *row)
 {
 	if (!row->is_transfer)
 	{
-		if (is_in_range(verification, row->event.occurred_at))
-			take_entry(verification, row, false);
+		if (!is_in_range(verification, row->event.occurred_at))
+			return;
+		report_fault(verification, row);
+		take_entry(verification, row, false);
 		return;
 	}
 	if (!is_in_range(verification, row->transfer.completed_at))
 		return;
-	judge_transfer(verification, &row->transfer);
+	judge_transfer(verification, row);
 	take_entry(verification, row, true);
 	take_entry(verification, row, false);
 }
@@ -151,15 +180,17 @@ read_journal(Verification *verification)
 }
 
 static void
-begin_chain(const BankAccount *account, void *context)
+begin_chain(const BankAccount *account, const char *fault, void *context)
 {
 	Verification *verification = context;
 
+	if (fault != NULL)
+		report_account(verification, &account->account_id, fault);
 	bank_entries_add_account(&verification->entries, account);
 }
 
 static void
-finish_chain(const BankAccount *account, void *context)
+finish_chain(const BankAccount *account, const char *fault, void *context)
 {
 	Verification *verification = context;
 	BankChain  *chain = bank_entries_find_chain(&verification->entries,
@@ -187,14 +218,6 @@ static void
 take_event(const BankJournalRow *row, void *context)
 {
 	take_row(context, row);
-}
-
-static void
-report_account(Verification *verification, const pg_uuid_t *account_id,
-			   const char *detail)
-{
-	bank_finding_add(&verification->findings, '2',
-					 psprintf("account %s", bank_uuid_text(account_id)), detail);
 }
 
 /*
@@ -243,7 +266,7 @@ take_transfers(Verification *verification, const BankAccount *account)
 			break;
 		if (is_in_range(verification, entry.dated))
 		{
-			judge_transfer(verification, &row.transfer);
+			judge_transfer(verification, &row);
 			bank_entries_sort(&verification->entries, &entry);
 		}
 		version = entry.version;
@@ -257,13 +280,15 @@ static void
 verify_account(Verification *verification, const pg_uuid_t *account_id)
 {
 	BankAccount account;
+	const char *fault;
 
-	if (!bank_ledger_find_visible_account(&verification->journal.ledger, account_id,
-										  &account))
+	if (!bank_reader_find_account(&verification->journal, account_id, &account, &fault))
 	{
 		report_account(verification, account_id, "there is no such account");
 		return;
 	}
+	if (fault != NULL)
+		report_account(verification, account_id, fault);
 	take_transfers(verification, &account);
 	bank_reader_scan_events(&verification->journal, account_id, take_event,
 							verification);

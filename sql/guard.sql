@@ -5,6 +5,18 @@
 -- These functions run for whoever writes or changes something, so they use
 -- nothing that he might not be allowed to use.
 
+-- The insert-only tables refuse what is not an insert, also from superusers.
+CREATE FUNCTION bank_ledger.refuse_change() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RAISE EXCEPTION 'journal table "%" is insert-only', TG_TABLE_NAME
+        USING ERRCODE = 'insufficient_privilege',
+              DETAIL = format('%s was refused.', TG_OP),
+              HINT = 'Correct the ledger by a further entry.';
+END
+$$;
+COMMENT ON FUNCTION bank_ledger.refuse_change() IS 'Trigger of the insert-only tables: raises 42501.';
+
 -- The functions write through the table access method, where no trigger
 -- fires.  So whatever fires this one is somebody else; a superuser may,
 -- because a restore must.
@@ -22,15 +34,31 @@ END
 $$;
 COMMENT ON FUNCTION bank_ledger.refuse_writer() IS 'Trigger of the tables that only the functions write: raises 42501 for all but superusers.';
 
+-- By statement, so that nothing is refused late, and by row, since changes
+-- through a parent table or by replication fire no other.
+CREATE FUNCTION bank_ledger.guards() RETURNS TABLE (relation text, name text, definition text)
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT 'bank_ledger.' || r.name, g.name,
+           format('CREATE TRIGGER %s BEFORE %s ON bank_ledger.%s FOR EACH %s EXECUTE FUNCTION bank_ledger.%s()',
+                  g.name, g.events, r.name, g.level, g.refuses)
+    FROM (VALUES
+        ('insert_only', 'DELETE OR UPDATE OR TRUNCATE', 'STATEMENT', 'refuse_change',
+         ARRAY['account_event', 'transfer', 'epoch', 'operator_act', 'seal']),
+        ('insert_only_row', 'DELETE OR UPDATE', 'ROW', 'refuse_change',
+         ARRAY['account_event', 'transfer', 'epoch', 'operator_act', 'seal']),
+        ('functions_only', 'INSERT OR DELETE OR UPDATE OR TRUNCATE', 'STATEMENT', 'refuse_writer',
+         ARRAY['customer', 'account', 'account_event', 'transfer', 'hold'])) AS g (name, events, level, refuses, relations)
+    CROSS JOIN LATERAL unnest(g.relations) AS r (name)
+$$;
+COMMENT ON FUNCTION bank_ledger.guards() IS 'The triggers that close the tables, each as the server writes it.';
+
 DO $$
 DECLARE
-    written text;
+    guard record;
 BEGIN
-    FOREACH written IN ARRAY ARRAY['customer', 'account', 'account_event', 'transfer', 'hold'] LOOP
-        EXECUTE pg_catalog.format(
-            'CREATE TRIGGER functions_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON bank_ledger.%1$I '
-            'FOR EACH STATEMENT EXECUTE FUNCTION bank_ledger.refuse_writer(); '
-            'ALTER TABLE bank_ledger.%1$I ENABLE ALWAYS TRIGGER functions_only', written);
+    FOR guard IN SELECT g.* FROM bank_ledger.guards() AS g LOOP
+        EXECUTE guard.definition;
+        EXECUTE pg_catalog.format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', guard.relation, guard.name);
     END LOOP;
 END
 $$;

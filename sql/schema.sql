@@ -238,9 +238,9 @@ CREATE TABLE bank_ledger.seal (
 );
 COMMENT ON TABLE bank_ledger.seal IS 'Merkle roots of the journal, one a period; to be kept elsewhere too. Insert-only, published.';
 COMMENT ON COLUMN bank_ledger.seal.number IS 'The period whose rows it covers.';
-COMMENT ON COLUMN bank_ledger.seal.entries IS 'Journal rows it covers.';
-COMMENT ON COLUMN bank_ledger.seal.root IS 'Root of the tree whose leaves are the digests of those rows.';
-COMMENT ON COLUMN bank_ledger.seal.previous IS 'SHA-256 of previous and root of the seal before; 32 zero bytes for the first.';
+COMMENT ON COLUMN bank_ledger.seal.entries IS 'Rows it covers: of the journal, epochs and acts.';
+COMMENT ON COLUMN bank_ledger.seal.root IS 'Root of the tree whose leaves are the digests of those rows (bank_ledger.leaf).';
+COMMENT ON COLUMN bank_ledger.seal.previous IS 'SHA-256 of previous, root and sealed_at of the seal before; 32 zero bytes for the first.';
 
 CREATE TABLE bank_ledger.heartbeat (
     beat_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -248,13 +248,22 @@ CREATE TABLE bank_ledger.heartbeat (
 );
 COMMENT ON TABLE bank_ledger.heartbeat IS 'One row every 30 s, so that an idle database does not hold WAL; pruned after a day.';
 
+-- The lock keeps the period open until the row that it stamps is committed.
+CREATE FUNCTION bank_ledger.open_period() RETURNS integer
+LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT coalesce((SELECT s.period FROM bank_ledger.sealing AS s FOR SHARE), 1)
+$$;
+COMMENT ON FUNCTION bank_ledger.open_period() IS 'Period of a row that SQL inserts and a seal is to cover.';
+
 CREATE TABLE bank_ledger.epoch (
     number            integer PRIMARY KEY CHECK (number >= 1),
     system_identifier bigint NOT NULL,
     timeline          integer NOT NULL,
-    at                timestamptz NOT NULL
+    at                timestamptz NOT NULL,
+    period            integer NOT NULL DEFAULT bank_ledger.open_period()
 );
 COMMENT ON TABLE bank_ledger.epoch IS 'Numbers the timelines of this ledger; consumers compare (epoch, version). Insert-only.';
+COMMENT ON COLUMN bank_ledger.epoch.period IS 'Number of the seal that covers the row.';
 
 CREATE TABLE bank_ledger.operator_act (
     act_id      uuid PRIMARY KEY,
@@ -263,40 +272,13 @@ CREATE TABLE bank_ledger.operator_act (
     customer_id uuid,
     transfer_id uuid,
     occurred_at timestamptz NOT NULL,
-    actor       text NOT NULL
+    actor       text NOT NULL,
+    period      integer NOT NULL DEFAULT bank_ledger.open_period()
 ) WITH (vacuum_truncate = false);
+CREATE INDEX operator_act_period_idx ON bank_ledger.operator_act USING brin (period)
+    WITH (autosummarize = on);
 COMMENT ON TABLE bank_ledger.operator_act IS 'Acts on a customer or a notification. Insert-only, not published.';
-
--- The journal refuses what is not an insert, also from its owner.
-CREATE FUNCTION bank_ledger.refuse_change() RETURNS trigger
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-    RAISE EXCEPTION 'journal table "%" is insert-only', TG_TABLE_NAME
-        USING ERRCODE = 'insufficient_privilege',
-              DETAIL = pg_catalog.format('%s was refused.', TG_OP),
-              HINT = 'Correct the ledger by a further entry.';
-END
-$$;
-COMMENT ON FUNCTION bank_ledger.refuse_change() IS 'Trigger of the insert-only tables: raises 42501.';
-
--- By statement, so that nothing is refused late, and by row, since changes
--- through a parent table or by replication fire no other.
-DO $$
-DECLARE
-    journal text;
-BEGIN
-    FOREACH journal IN ARRAY ARRAY['account_event', 'transfer', 'epoch', 'operator_act',
-                                 'seal'] LOOP
-        EXECUTE pg_catalog.format(
-            'CREATE TRIGGER insert_only BEFORE UPDATE OR DELETE OR TRUNCATE ON bank_ledger.%1$I '
-            'FOR EACH STATEMENT EXECUTE FUNCTION bank_ledger.refuse_change(); '
-            'CREATE TRIGGER insert_only_row BEFORE UPDATE OR DELETE ON bank_ledger.%1$I '
-            'FOR EACH ROW EXECUTE FUNCTION bank_ledger.refuse_change(); '
-            'ALTER TABLE bank_ledger.%1$I ENABLE ALWAYS TRIGGER insert_only; '
-            'ALTER TABLE bank_ledger.%1$I ENABLE ALWAYS TRIGGER insert_only_row', journal);
-    END LOOP;
-END
-$$;
+COMMENT ON COLUMN bank_ledger.operator_act.period IS 'Number of the seal that covers the row.';
 
 -- ---------------------------------------------------------------------------
 -- bank_report

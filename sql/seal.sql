@@ -30,8 +30,16 @@ CREATE VIEW bank_ledger.leaf AS
 SELECT t.period, t.from_digest OPERATOR(pg_catalog.||) t.to_digest AS digests
 FROM bank_ledger.transfer AS t
 UNION ALL
-SELECT e.period, e.digest FROM bank_ledger.account_event AS e;
-COMMENT ON VIEW bank_ledger.leaf IS 'What a seal covers of each journal row: the digests it carries.';
+SELECT e.period, e.digest FROM bank_ledger.account_event AS e
+UNION ALL
+SELECT p.period, pg_catalog.sha256(pg_catalog.convert_to(
+    ROW('epoch', p.number, p.system_identifier, p.timeline, extract(epoch FROM p.at))::text, 'UTF8'))
+FROM bank_ledger.epoch AS p
+UNION ALL
+SELECT a.period, pg_catalog.sha256(pg_catalog.convert_to(
+    ROW('act', a.act_id, a.act, a.customer_id, a.transfer_id, extract(epoch FROM a.occurred_at), a.actor)::text, 'UTF8'))
+FROM bank_ledger.operator_act AS a;
+COMMENT ON VIEW bank_ledger.leaf IS 'What a seal covers: of each journal row the digests it carries, of each epoch and act SHA-256 of its columns as text.';
 
 CREATE FUNCTION bank_ledger.roots(first integer, last integer)
 RETURNS TABLE (period integer, entries bigint, root bytea)
@@ -41,7 +49,14 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     WHERE l.period BETWEEN roots.first AND roots.last
     GROUP BY l.period
 $$;
-COMMENT ON FUNCTION bank_ledger.roots(integer, integer) IS 'Journal rows and their Merkle root of each period of a range that has any.';
+COMMENT ON FUNCTION bank_ledger.roots(integer, integer) IS 'Rows that a seal covers, and their Merkle root, of each period of a range that has any.';
+
+CREATE FUNCTION bank_ledger.seal_chain(seal bank_ledger.seal) RETURNS bytea
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT sha256((seal_chain.seal).previous || (seal_chain.seal).root
+                  || int8send((extract(epoch FROM (seal_chain.seal).sealed_at) * 1000000)::bigint))
+$$;
+COMMENT ON FUNCTION bank_ledger.seal_chain(bank_ledger.seal) IS 'What the seal after one has as previous: SHA-256 of previous, root, and sealed_at as microseconds since 1970, eight bytes.';
 
 CREATE FUNCTION bank.seal(first integer DEFAULT NULL, last integer DEFAULT NULL)
 RETURNS bank.seal_row
@@ -101,7 +116,7 @@ BEGIN
         INSERT INTO bank_ledger.seal (number, entries, root, previous, sealed_at)
         SELECT state.period - 1, count(*), bank_ledger.merkle(l.digests ORDER BY l.digests),
                CASE WHEN newest.number IS NULL THEN decode(repeat('00', 32), 'hex')
-                    ELSE sha256(newest.previous || newest.root) END,
+                    ELSE bank_ledger.seal_chain(newest) END,
                clock_timestamp()
         FROM bank_ledger.leaf AS l
         WHERE l.period = state.period - 1;

@@ -2,33 +2,43 @@
 -- follows one account from entry to entry is C (extension/verify.c); what
 -- sets of rows show is here.
 
+-- Of a function what decides what it does.
+CREATE FUNCTION bank_ledger.definitions() RETURNS TABLE (name text, digest bytea)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT p.oid::regprocedure::text,
+           sha256(convert_to(ROW(l.lanname, p.probin, p.prosrc, p.prosecdef,
+                                 (SELECT c FROM unnest(p.proconfig) AS c WHERE c LIKE 'search\_path=%'))::text, 'UTF8'))
+    FROM pg_extension AS e
+    JOIN pg_depend AS d ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid
+        AND d.deptype = 'e' AND d.classid = 'pg_proc'::regclass
+    JOIN pg_proc AS p ON p.oid = d.objid
+    JOIN pg_language AS l ON l.oid = p.prolang
+    WHERE e.extname = 'bank'
+$$;
+COMMENT ON FUNCTION bank_ledger.definitions() IS 'The functions that belong to the extension, and digests of what they are.';
+
+CREATE TABLE bank_ledger.definition (
+    name   text PRIMARY KEY,
+    digest bytea NOT NULL
+);
+COMMENT ON TABLE bank_ledger.definition IS 'The functions as the extension''s script made them, not dumped: bank.verify() names what was replaced since.';
+
 CREATE FUNCTION bank_ledger.verify_structure()
 RETURNS TABLE (invariant text, subject text, detail text)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    -- tgtype: 2 BEFORE, 1 for each row, 4 INSERT, 8 DELETE, 16 UPDATE, 32 TRUNCATE
-    WITH expected (relation, name, events, refuses) AS (
-        SELECT 'bank_ledger.' || j.name, t.name, t.events, t.refuses
-        FROM unnest(ARRAY['account_event', 'transfer', 'epoch', 'operator_act', 'seal']) AS j (name)
-        CROSS JOIN (VALUES ('insert_only', 58, 'bank_ledger.refuse_change'),
-                           ('insert_only_row', 27, 'bank_ledger.refuse_change')) AS t (name, events, refuses)
-        UNION ALL
-        SELECT 'bank_ledger.' || w.name, 'functions_only', 62, 'bank_ledger.refuse_writer'
-        FROM unnest(ARRAY['customer', 'account', 'account_event', 'transfer', 'hold']) AS w (name)
-    )
-    SELECT '2', 'table ' || x.relation,
+    SELECT '2', 'table ' || g.relation,
            format(CASE WHEN t.oid IS NULL THEN 'trigger %s is missing'
-                       ELSE 'trigger %s no longer refuses every change' END, x.name)
-    FROM expected AS x
-    LEFT JOIN pg_trigger AS t ON t.tgrelid = to_regclass(x.relation) AND t.tgname = x.name
+                       ELSE 'trigger %s no longer refuses every change' END, g.name)
+    FROM bank_ledger.guards() AS g
+    LEFT JOIN pg_trigger AS t ON t.tgrelid = to_regclass(g.relation) AND t.tgname = g.name
         AND NOT t.tgisinternal
-    WHERE t.oid IS NULL OR t.tgenabled <> 'A' OR t.tgtype <> x.events
-       OR t.tgqual IS NOT NULL OR t.tgattr::text <> ''
-       OR t.tgfoid IS DISTINCT FROM to_regproc(x.refuses)::oid
+    WHERE t.oid IS NULL OR t.tgenabled <> 'A' OR pg_get_triggerdef(t.oid) <> g.definition
     UNION ALL
     SELECT '2', 'event trigger ' || g.name, 'it is missing or no longer refuses every change'
-    FROM (VALUES ('bank_guard_change', 'ddl_command_end'), ('bank_guard_drop', 'sql_drop')) AS g (name, event)
+    FROM (VALUES ('bank_guard_change', 'ddl_command_end', 'bank_ledger.guard_change'),
+                 ('bank_guard_drop', 'sql_drop', 'bank_ledger.guard_drop')) AS g (name, event, refuses)
     LEFT JOIN pg_event_trigger AS v ON v.evtname = g.name AND v.evtevent = g.event
-        AND v.evtenabled = 'A' AND v.evttags IS NULL
+        AND v.evtenabled = 'A' AND v.evttags IS NULL AND v.evtfoid = to_regproc(g.refuses)
     WHERE v.oid IS NULL
     UNION ALL
     SELECT '2', 'table ' || c.oid::regclass::text, 'it inherits, or is inherited from'
@@ -44,6 +54,14 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
         AND i.indrelid = to_regclass('bank_ledger.' || k.relation)
         AND i.indisunique AND i.indisvalid AND i.indimmediate
     WHERE i.indexrelid IS NULL
+    UNION ALL
+    SELECT '2', 'function ' || coalesce(m.name, n.name),
+           CASE WHEN n.name IS NULL THEN 'it is missing'
+                WHEN m.name IS NULL THEN 'it is not the extension''s'
+                ELSE 'it is not what the extension made' END
+    FROM bank_ledger.definition AS m
+    FULL JOIN bank_ledger.definitions() AS n ON n.name = m.name
+    WHERE n.digest IS DISTINCT FROM m.digest
 $$;
 COMMENT ON FUNCTION bank_ledger.verify_structure() IS
 'Part of bank.verify(): whether the journal is closed, and its keys are (invariants 2, 8).';
@@ -67,6 +85,37 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION bank_ledger.verify_accounts() IS
 'Part of bank.verify(): sums over all accounts, and their customers (invariants 1, 6).';
+
+-- Of a customer, closings and reactivations take turns, and a closing is first.
+-- Notifications are no part of the ledger, and may be gone.
+CREATE FUNCTION bank_ledger.verify_acts()
+RETURNS TABLE (invariant text, subject text, detail text)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT '6', 'customer ' || coalesce(c.customer_id::text, a.customer_id::text, '(none)'),
+           format('the customer is %s after %s closings and %s reactivations', coalesce(c.status, 'unknown'),
+                  coalesce(a.closings, 0), coalesce(a.reactivations, 0))
+    FROM bank_ledger.customer AS c
+    FULL JOIN (SELECT o.customer_id, count(*) FILTER (WHERE o.act = 'customer_closing') AS closings,
+                      count(*) FILTER (WHERE o.act = 'customer_reactivated') AS reactivations
+               FROM bank_ledger.operator_act AS o
+               WHERE o.act IN ('customer_closing', 'customer_reactivated')
+               GROUP BY o.customer_id) AS a ON a.customer_id = c.customer_id
+    WHERE coalesce(a.closings, 0) - coalesce(a.reactivations, 0)
+          IS DISTINCT FROM CASE c.status WHEN 'open' THEN 0 WHEN 'closing' THEN 1 END
+    UNION ALL
+    SELECT '2', 'act ' || o.act_id::text, format('notification %s of customer %s was never requeued',
+                                                 o.transfer_id, o.customer_id)
+    FROM bank_ledger.operator_act AS o
+    JOIN bank_report.notification AS n ON n.transfer_id = o.transfer_id
+    WHERE o.act = 'notification_requeued'
+      AND (n.customer_id IS DISTINCT FROM o.customer_id OR n.requeued_after = 0)
+    UNION ALL
+    SELECT '2', 'act ' || o.act_id::text, format('"%s" is no act', o.act)
+    FROM bank_ledger.operator_act AS o
+    WHERE o.act NOT IN ('customer_closing', 'customer_reactivated', 'notification_requeued')
+$$;
+COMMENT ON FUNCTION bank_ledger.verify_acts() IS
+'Part of bank.verify(): acts on customers and notifications, by what they did (invariants 2, 6).';
 
 CREATE FUNCTION bank_ledger.verify_reversals()
 RETURNS TABLE (invariant text, subject text, detail text)
@@ -158,7 +207,7 @@ RETURNS TABLE (invariant text, subject text, detail text)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     WITH sealed AS (
         SELECT s.*, lag(s.number, 1, 0) OVER by_number AS last_number,
-               coalesce(lag(sha256(s.previous || s.root)) OVER by_number,
+               coalesce(lag(bank_ledger.seal_chain(s)) OVER by_number,
                         decode(repeat('00', 32), 'hex')) AS chain
         FROM bank_ledger.seal AS s
         WINDOW by_number AS (ORDER BY s.number)
@@ -199,6 +248,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     ),
     kept AS (
         SELECT (SELECT s.previous FROM bank_ledger.seal AS s WHERE s.number = (verify_seal.seal).first_period),
+               (SELECT s.sealed_at FROM bank_ledger.seal AS s WHERE s.number = (verify_seal.seal).last_period),
                (SELECT max(s.number) FROM bank_ledger.seal AS s) AS newest
     )
     SELECT '2', format('seal %s to %s', (verify_seal.seal).first_period, (verify_seal.seal).last_period), b.broken
@@ -209,6 +259,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
               THEN format('the newest seal here is %s', coalesce(k.newest::text, 'none')) END),
         (CASE WHEN k.previous <> (verify_seal.seal).previous
               THEN 'the seals before it are not those it follows from' END),
+        (CASE WHEN k.sealed_at <> (verify_seal.seal).sealed_at
+              THEN format('the seal here was made at %s', k.sealed_at) END),
         (CASE WHEN n.entries IS DISTINCT FROM (verify_seal.seal).entries
               THEN format('the journal has %s rows of the periods instead of %s',
                           n.entries, (verify_seal.seal).entries)
@@ -240,6 +292,7 @@ BEGIN
     END IF;
     IF verify.account_id IS NULL AND NOT in_range THEN
         RETURN QUERY SELECT a.* FROM bank_ledger.verify_accounts() AS a;
+        RETURN QUERY SELECT c.* FROM bank_ledger.verify_acts() AS c;
         RETURN QUERY SELECT r.* FROM bank_ledger.verify_reversals() AS r;
         RETURN QUERY SELECT s.* FROM bank_ledger.verify_seals() AS s;
     END IF;
@@ -257,3 +310,6 @@ END
 $$;
 COMMENT ON FUNCTION bank.verify(uuid, timestamptz, timestamptz, bank.seal_row) IS
 'Recomputes the invariants from the journal, in one snapshot, reading only: each row names an invariant that does not hold, of what, and why. No row: the ledger is sound. With account_id: that account. With since and until: what is dated from since, before until, each account''s first such entry against the one before. With seal: whether the rows of a seal kept elsewhere are still there. Notices say how far it is, and at the end what was checked.';
+
+-- No function comes after this.
+INSERT INTO bank_ledger.definition SELECT d.* FROM bank_ledger.definitions() AS d;

@@ -90,11 +90,13 @@ def test_a_transaction_that_has_not_posted_holds_no_seal_back_for_ever(operator,
 def test_seals_follow_from_each_other(operator, pair):
     operator.value(TRANSFER, *pair)
     seal_past(operator, newest(operator) + 2)
-    seals = operator.rows('SELECT number, previous, root FROM bank_ledger.seal ORDER BY number')
+    seals = operator.rows('SELECT number, previous, root, '
+                          '(extract(epoch FROM sealed_at) * 1000000)::bigint '
+                          'FROM bank_ledger.seal ORDER BY number')
     chain = bytes(32)
-    for place, (number, previous, root) in enumerate(seals, 1):
+    for place, (number, previous, root, microseconds) in enumerate(seals, 1):
         assert (number, previous.tobytes()) == (place, chain)
-        chain = sha256(previous.tobytes(), root.tobytes())
+        chain = sha256(previous.tobytes(), root.tobytes(), microseconds.to_bytes(8, 'big'))
 
 
 @pytest.mark.parametrize('size', [0, 1, 2, 3, 4, 5, 7, 8, 9, 31, 33])

@@ -143,7 +143,7 @@ FROM (
     ('ALTER TABLE bank_ledger.account ALTER balance DROP NOT NULL;
       UPDATE bank_ledger.account SET balance = NULL WHERE account_id = {a}', '23502'),
     ('ALTER TABLE bank_ledger.account DROP CONSTRAINT account_check;
-      UPDATE bank_ledger.account SET customer_id = NULL WHERE account_id = {a}', '23514'),
+      UPDATE bank_ledger.account SET customer_id = NULL WHERE account_id = {a}', 'XX001'),
     ('ALTER TABLE bank_ledger.site RENAME TO place; CREATE VIEW bank_ledger.site AS TABLE bank_ledger.place', '42809'),
     ('ALTER TABLE bank_ledger.transfer RENAME TO transfers;
       CREATE TABLE bank_ledger.transfer (LIKE bank_ledger.transfers, PRIMARY KEY (transfer_id)) PARTITION BY HASH (transfer_id);

@@ -47,7 +47,7 @@ FROM (VALUES
       AS ''BEGIN RETURN NULL; END'''),
     ('ALTER FUNCTION bank_ledger.refuse_change() SET search_path = public'),
     -- changing what is there without changing a row
-    ('ALTER TABLE bank_ledger.operator_act ALTER COLUMN actor TYPE text USING ''nobody'''),
+    ('ALTER TABLE bank_ledger.customer ALTER COLUMN changed_at TYPE timestamptz USING now()'),
     ('ALTER TABLE bank_ledger.transfer DROP COLUMN actor'),
     ('ALTER TABLE bank_ledger.transfer ADD COLUMN extra text'),
     ('ALTER TABLE bank_ledger.transfer DROP CONSTRAINT transfer_pkey'),

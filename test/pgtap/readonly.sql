@@ -37,6 +37,7 @@ INSERT INTO writer VALUES
 ('bank_ledger.publish', 'SELECT bank_ledger.publish()'),
 ('bank_ledger.begin_epoch', 'SELECT bank_ledger.begin_epoch(1)'),
 ('bank_ledger.beat', 'SELECT bank_ledger.beat()'),
+('bank_ledger.open_period', 'SELECT bank_ledger.open_period()'),
 ('bank_ledger.seal_next', 'SELECT bank_ledger.seal_next()');
 
 -- A function that writes and is not in the list is not tested.

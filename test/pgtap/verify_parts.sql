@@ -12,6 +12,9 @@ SELECT format('fade0000-0000-4000-8000-%s', lpad(n::text, 12, '0'))::uuid,
        sha256(''), 0, current_date
 FROM generate_series(1, 8000) AS n;
 SET LOCAL session_replication_role = origin;
+ALTER TABLE bank_ledger.account DROP CONSTRAINT account_kind_check;
+ALTER TABLE bank_ledger.account_event DROP CONSTRAINT account_event_kind_check;
+ALTER TABLE bank_ledger.transfer DROP CONSTRAINT transfer_kind_check;
 \ir setup/accounts.psql
 
 -- Findings of this test's accounts and transfers, one a line.
@@ -67,6 +70,14 @@ SELECT matches(pg_temp.found_after('UPDATE bank_ledger.transfer SET from_previou
                '2 account .* is not an earlier one of the account', 'and so does one that leads elsewhere');
 SELECT matches(pg_temp.found_after('UPDATE bank_ledger.account_event SET actor = ''nobody'' WHERE account_id = {empty}', 'empty'),
                '2 account .* the digest is not', 'an event is found with its account');
+
+SELECT matches(pg_temp.found_after('UPDATE bank_ledger.transfer SET kind = ''gift''
+                                    WHERE transfer_id = ''ee000000-0000-4000-8000-000000000004''', 'a'),
+               '2 transfer ee000000-0000-4000-8000-000000000004 "gift" is no known word', 'a transfer that is not understood');
+SELECT matches(pg_temp.found_after('UPDATE bank_ledger.account SET kind = ''odd'' WHERE account_id = {a}', 'a'),
+               '2 account .* "odd" is no known word', 'an account that is not');
+SELECT matches(pg_temp.found_after('UPDATE bank_ledger.account_event SET kind = ''odd'' WHERE account_id = {empty}', 'empty'),
+               '2 account .* at version 1 "odd" is no known word', 'and an event');
 
 -- What is dated in a range: its first entries follow from those before it.
 SELECT is(pg_temp.found(NULL, completed_at, NULL), 'sound', 'since a transfer') FROM fourth;
