@@ -60,14 +60,6 @@ extern void bank_require_columns(TupleDesc descriptor, int ncolumns,
  * LG003 or LG011; called with no lock held */
 extern void bank_customer_api_require_active(const pg_uuid_t *customer_id);
 
-/*
- * Classes of our advisory locks: the place in which pg_advisory_lock and its
- * kin put 1 and 2.
- */
-#define BANK_LOCK_CUSTOMER		3
-#define BANK_LOCK_SETTLEMENT	4
-#define BANK_LOCK_RETRY			5
-
 /* uuid.c */
 extern pg_uuid_t bank_uuid_generate(const pg_uuid_t *customer_id);
 extern uint64 bank_uuid_hash(const pg_uuid_t *id);

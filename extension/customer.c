@@ -14,12 +14,11 @@
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "miscadmin.h"
-#include "storage/lock.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
 #include "act.h"
+#include "advisory.h"
 #include "bank.h"
 #include "customer.h"
 #include "row.h"
@@ -41,29 +40,18 @@ static const BankShape customer_shape = {
 	"customer", customer_columns, lengthof(customer_columns)
 };
 
-static bool
-lock_customer(const pg_uuid_t *customer_id, bool dont_wait)
-{
-	uint64		hash = bank_uuid_hash(customer_id);
-	LOCKTAG		tag;
-
-	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, (uint32) (hash >> 32), (uint32) hash,
-						 BANK_LOCK_CUSTOMER);
-	return LockAcquire(&tag, ExclusiveLock, false, dont_wait) != LOCKACQUIRE_NOT_AVAIL;
-}
-
 /* Waits for the customer's lock. */
 void
 bank_customer_lock(const pg_uuid_t *customer_id)
 {
-	(void) lock_customer(customer_id, false);
+	(void) bank_advisory_lock(BANK_LOCK_CUSTOMER, customer_id, false);
 }
 
 /* Takes the customer's lock unless another transaction has it. */
 bool
 bank_customer_try_lock(const pg_uuid_t *customer_id)
 {
-	return lock_customer(customer_id, true);
+	return bank_advisory_lock(BANK_LOCK_CUSTOMER, customer_id, true);
 }
 
 /* Reads what is committed now; the caller has the customer's lock. */

@@ -1,5 +1,5 @@
 /*
- * Holds that expire.
+ * Holds that end, and those that expire.
  *
  * A hold is live until its expires_at by date alone, so that a job that does
  * not run locks no money and frees none.  Whoever next writes to the paying
@@ -31,33 +31,27 @@ bank_expiry_is_due(const BankHold *hold, TimestampTz at)
 	return hold->expires_at <= at;
 }
 
-static void
-end_hold(BankLedger *ledger, BankAccount *account, BankHold *hold)
+/*
+ * Appends the end of a hold on a locked account: all of it is available again.
+ * The event must live until it is written.
+ */
+void
+bank_expiry_end(BankLedger *ledger, BankAccount *account, BankHold *hold,
+				BankHoldState state, BankAccountEvent *event)
 {
-	BankAccountEvent *expired = palloc0(sizeof(BankAccountEvent));
+	static const BankAccountEventKind kinds[] = {
+		[BANK_HOLD_DONE] = BANK_ACCOUNT_HOLD_POSTED,
+		[BANK_HOLD_VOIDED] = BANK_ACCOUNT_HOLD_VOIDED,
+		[BANK_HOLD_EXPIRED] = BANK_ACCOUNT_HOLD_EXPIRED
+	};
+	int64		posted = hold->posted_amount.is_set ? hold->posted_amount.value : 0;
 
-	expired->kind = BANK_ACCOUNT_HOLD_EXPIRED;
-	expired->transfer_id = (BankOptionalUuid)
-	{
-		true, hold->hold_id
-	};
-	expired->amount = (BankOptionalAmount)
-	{
-		true, hold->amount
-	};
-	expired->counterparty = (BankOptionalUuid)
-	{
-		true, hold->to_account
-	};
-	expired->due_at = (BankOptionalTime)
-	{
-		true, hold->expires_at
-	};
-	expired->reference = hold->reference;
+	event->kind = kinds[state];
+	bank_ledger_set_hold_terms(hold, event);
 	account->held -= hold->amount;
-	bank_limit_give_back(account, hold->amount, hold->counted_day);
-	bank_ledger_append_event(ledger, account, expired);
-	hold->state = BANK_HOLD_EXPIRED;
+	bank_limit_give_back(account, hold->amount - posted, hold->counted_day);
+	bank_ledger_append_event(ledger, account, event);
+	hold->state = state;
 	hold->ended_version = (BankOptionalAmount)
 	{
 		true, account->version
@@ -81,7 +75,8 @@ bank_expiry_end_due(BankLedger *ledger, BankAccount *account)
 	foreach(cell, bank_ledger_find_holds_from(ledger, &account->account_id))
 	{
 		if (bank_expiry_is_due(lfirst(cell), at))
-			end_hold(ledger, account, lfirst(cell));
+			bank_expiry_end(ledger, account, lfirst(cell), BANK_HOLD_EXPIRED,
+							palloc0(sizeof(BankAccountEvent)));
 	}
 }
 

@@ -1,5 +1,5 @@
 /*
- * Holds whose time has come.
+ * Holds that end, and those whose time has come.
  */
 #ifndef BANK_EXPIRY_H
 #define BANK_EXPIRY_H
@@ -7,6 +7,8 @@
 #include "ledger.h"
 
 extern bool bank_expiry_is_due(const BankHold *hold, TimestampTz at);
+extern void bank_expiry_end(BankLedger *ledger, BankAccount *account, BankHold *hold,
+							BankHoldState state, BankAccountEvent *event);
 extern void bank_expiry_end_due(BankLedger *ledger, BankAccount *account);
 
 #endif

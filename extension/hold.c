@@ -81,29 +81,6 @@ hold_datum(const HoldCall *call, TupleDesc descriptor)
 	return HeapTupleGetDatum(heap_form_tuple(descriptor, row.values, row.nulls));
 }
 
-static void
-set_terms(BankAccountEvent *event, BankAccountEventKind kind, const BankHold *hold)
-{
-	event->kind = kind;
-	event->transfer_id = (BankOptionalUuid)
-	{
-		true, hold->hold_id
-	};
-	event->amount = (BankOptionalAmount)
-	{
-		true, hold->amount
-	};
-	event->counterparty = (BankOptionalUuid)
-	{
-		true, hold->to_account
-	};
-	event->due_at = (BankOptionalTime)
-	{
-		true, hold->expires_at
-	};
-	event->reference = hold->reference;
-}
-
 static bool
 is_same_hold(const BankHold *a, const BankHold *b)
 {
@@ -202,7 +179,8 @@ append_hold(HoldCall *call)
 	hold->counted_day = bank_limit_day(at);
 	call->from.held += hold->amount;
 	bank_limit_spend(&call->from, hold->amount, at);
-	set_terms(&call->event, BANK_ACCOUNT_HOLD_CREATED, hold);
+	call->event.kind = BANK_ACCOUNT_HOLD_CREATED;
+	bank_ledger_set_hold_terms(hold, &call->event);
 	bank_ledger_append_event(&call->ledger, &call->from, &call->event);
 	hold->created_version = call->from.version;
 	bank_ledger_append_hold(&call->ledger, hold);
@@ -301,26 +279,6 @@ require_live(const HoldCall *call)
 		raise_not_pending(hold, "expired");
 }
 
-/* The hold ends, and all of it is available again. */
-static void
-append_end(HoldCall *call, BankAccountEventKind kind, BankHoldState state)
-{
-	BankHold   *hold = &call->hold;
-
-	call->from.held -= hold->amount;
-	bank_limit_give_back(&call->from, hold->posted_amount.is_set ?
-						 hold->amount - hold->posted_amount.value : hold->amount,
-						 hold->counted_day);
-	set_terms(&call->event, kind, hold);
-	bank_ledger_append_event(&call->ledger, &call->from, &call->event);
-	hold->state = state;
-	hold->ended_version = (BankOptionalAmount)
-	{
-		true, call->from.version
-	};
-	bank_ledger_append_hold(&call->ledger, hold);
-}
-
 static void
 require_part_of(const BankHold *hold, int64 amount)
 {
@@ -367,7 +325,7 @@ append_posting(HoldCall *call, BankTransfer *transfer)
 	{
 		true, transfer->amount
 	};
-	append_end(call, BANK_ACCOUNT_HOLD_POSTED, BANK_HOLD_DONE);
+	bank_expiry_end(&call->ledger, &call->from, &call->hold, BANK_HOLD_DONE, &call->event);
 	refusal = bank_posting_judge(&call->ledger, transfer, &call->from, &call->to);
 	if (refusal != 0)
 		bank_posting_raise(refusal, transfer, &call->from, &call->to);
@@ -445,7 +403,8 @@ void_hold(HoldCall *call)
 	bank_ledger_begin(&call->ledger);
 	require_live(call);
 	bank_expiry_end_due(&call->ledger, &call->from);
-	append_end(call, BANK_ACCOUNT_HOLD_VOIDED, BANK_HOLD_VOIDED);
+	bank_expiry_end(&call->ledger, &call->from, &call->hold, BANK_HOLD_VOIDED,
+					&call->event);
 	bank_ledger_write(&call->ledger);
 }
 

@@ -244,6 +244,7 @@ extern List *bank_ledger_find_holds_to(BankLedger *ledger,
 extern List *bank_ledger_find_holds_due(BankLedger *ledger, TimestampTz at,
 										int max_rows);
 extern const char *bank_ledger_hold_state_name(BankHoldState state);
+extern void bank_ledger_set_hold_terms(const BankHold *hold, BankAccountEvent *event);
 extern void bank_ledger_write_hold(BankLedger *ledger, BankHold *hold);
 
 #endif

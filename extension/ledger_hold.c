@@ -70,6 +70,29 @@ bank_ledger_hold_state_name(BankHoldState state)
 	return state_names[state];
 }
 
+/* Sets what an event says of the hold that it is about. */
+void
+bank_ledger_set_hold_terms(const BankHold *hold, BankAccountEvent *event)
+{
+	event->transfer_id = (BankOptionalUuid)
+	{
+		true, hold->hold_id
+	};
+	event->amount = (BankOptionalAmount)
+	{
+		true, hold->amount
+	};
+	event->counterparty = (BankOptionalUuid)
+	{
+		true, hold->to_account
+	};
+	event->due_at = (BankOptionalTime)
+	{
+		true, hold->expires_at
+	};
+	event->reference = hold->reference;
+}
+
 static void
 read_hold(const BankRow *row, BankHold *hold)
 {

@@ -24,6 +24,7 @@
 #include "utils/timestamp.h"
 
 #include "admission.h"
+#include "advisory.h"
 #include "bank.h"
 #include "claim.h"
 #include "fetch.h"

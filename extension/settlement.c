@@ -17,8 +17,8 @@
 #include "postgres.h"
 
 #include "miscadmin.h"
-#include "storage/lock.h"
 
+#include "advisory.h"
 #include "bank.h"
 #include "clock_lead.h"
 #include "ledger.h"
@@ -51,17 +51,6 @@ settlement_id(const char *currency, int number)
 	return id;
 }
 
-static bool
-lock_creation(const pg_uuid_t *id, bool dont_wait)
-{
-	uint64		hash = bank_uuid_hash(id);
-	LOCKTAG		tag;
-
-	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, (uint32) (hash >> 32), (uint32) hash,
-						 BANK_LOCK_SETTLEMENT);
-	return LockAcquire(&tag, ExclusiveLock, false, dont_wait) != LOCKACQUIRE_NOT_AVAIL;
-}
-
 static void
 create_settlement(BankLedger *ledger, const pg_uuid_t *id, const char *currency)
 {
@@ -78,7 +67,7 @@ find_or_create(BankLedger *ledger, const pg_uuid_t *id, const char *currency,
 {
 	if (bank_ledger_find_account(ledger, id, account))
 		return true;
-	if (!lock_creation(id, dont_wait))
+	if (!bank_advisory_lock(BANK_LOCK_SETTLEMENT, id, dont_wait))
 		return false;
 	if (!bank_ledger_find_account(ledger, id, account))
 		create_settlement(ledger, id, currency);
