@@ -76,7 +76,7 @@ BEGIN
     IF newest IS NULL OR greatest(answer.first_period, answer.last_period) > newest THEN
         RAISE EXCEPTION 'period not sealed'
             USING ERRCODE = 'invalid_parameter_value',
-                  DETAIL = format('The newest sealed period is %s.', coalesce(newest::text, 'none')),
+                  DETAIL = coalesce('The newest sealed period is ' || newest || '.', 'No period is sealed yet.'),
                   HINT = 'A period is sealed about every minute, by bank-bridge publish.';
     END IF;
     SELECT s.previous INTO answer.previous FROM bank_ledger.seal AS s WHERE s.number = answer.first_period;
