@@ -87,6 +87,25 @@ def test_a_transaction_that_has_not_posted_holds_no_seal_back_for_ever(operator,
     assert period_of(operator, transfer_id) > number + 2
 
 
+@pytest.mark.parametrize('level', ['READ COMMITTED', 'REPEATABLE READ'])
+def test_a_seal_covers_an_act_that_is_committed_late(operator, session, level):
+    customer = str(uuid.uuid4())
+    session.rows(f'BEGIN ISOLATION LEVEL {level}')
+    session.rows('SELECT count(*) FROM bank_ledger.sealing')
+    seal_past(operator, newest(operator) + 2)
+    session.rows('SELECT bank.inactivate_customer(%s)', customer)
+    period = session.value('SELECT period FROM bank_ledger.operator_act WHERE customer_id = %s',
+                           customer)
+    beat(operator, 6)
+    assert newest(operator) < period, 'sealed before its last row was committed'
+    session.rows('COMMIT')
+    seal_past(operator, period)
+    seal = operator.value('SELECT root FROM bank_ledger.seal WHERE number = %s', period)
+    leaves = sorted(row[0].tobytes() for row in operator.rows(DIGESTS, period, period))
+    assert seal.tobytes() == merkle(leaves)
+    assert operator.rows("SELECT * FROM bank.verify() WHERE subject LIKE 'seal%%'") == []
+
+
 def test_seals_follow_from_each_other(operator, pair):
     operator.value(TRANSFER, *pair)
     seal_past(operator, newest(operator) + 2)
