@@ -48,12 +48,34 @@ extern rd_kafka_resp_err_t bridge_dead_send(rd_kafka_t *producer,
 											void *opaque);
 
 /*
- * Writes a record as a letter and waits for the acknowledgement: for the
- * roles that read topics.  False, logged, without it: then nothing at or
- * after the record may be acknowledged.
+ * What the roles that read topics write their letters with: a producer made
+ * for the first one and kept.  All zero but config and role has none yet.
  */
-extern bool bridge_dead_write(const BridgeConfig *config, BridgeRole role,
+typedef struct BridgeDeadWriter
+{
+	const BridgeConfig *config;
+	BridgeRole	role;
+	rd_kafka_t *client;			/* NULL: none yet */
+	int			waiting;		/* letters not yet acknowledged */
+	rd_kafka_resp_err_t error;	/* why one was refused */
+} BridgeDeadWriter;
+
+/*
+ * Writes a record as a letter.  False, logged, where that cannot be done; and
+ * it is not done before bridge_dead_wait says so.
+ */
+extern bool bridge_dead_write(BridgeDeadWriter *writer,
 							  const rd_kafka_message_t *message,
 							  const char *reason);
+
+/*
+ * Waits some seconds for the acknowledgements of all letters.  False, logged,
+ * without them: then nothing at or after the first of them may be
+ * acknowledged, and they are to be written again.
+ */
+extern bool bridge_dead_wait(BridgeDeadWriter *writer);
+
+/* Drops what is not acknowledged. */
+extern void bridge_dead_close(BridgeDeadWriter *writer);
 
 #endif

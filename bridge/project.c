@@ -53,6 +53,9 @@ typedef struct Batch
 	int			newest_count;
 	BridgeOffsets reached;		/* after the batch */
 	bool		full;			/* more records may wait */
+	int			letters;		/* buried, once bank.dead has them */
+	int			whole_count;	/* items before the first letter */
+	BridgeOffsets whole;		/* reached before it */
 	bool		ends_early;		/* a record after it could not be buried */
 } Batch;
 
@@ -60,6 +63,7 @@ typedef struct Project
 {
 	BridgeConsumerSpec spec;
 	BridgeStore store;
+	BridgeDeadWriter dead;
 	BankRedis  *redis;
 	BridgeCached note;
 	BridgeConsumer *consumer;	/* NULL: not begun */
@@ -188,17 +192,41 @@ is_lacking(const Project *project, const rd_kafka_message_t *message)
 
 /* One that is read again for Redis was buried the first time. */
 static bool
-bury(const Project *project, const rd_kafka_message_t *message,
+bury(Project *project, const rd_kafka_message_t *message,
 	 const BridgeProblem *problem)
 {
+	Batch	   *batch = &project->batch;
+
 	if (!is_lacking(project, message))
 		return true;
+	if (batch->letters == 0)
+	{
+		batch->whole = batch->reached;
+		batch->whole_count = batch->count;
+	}
 	if (bridge_stop_requested() ||
-		!bridge_dead_write(project->spec.config, BRIDGE_ROLE_PROJECT, message,
-						   problem->text))
+		!bridge_dead_write(&project->dead, message, problem->text))
 		return false;
-	bridge_metrics_add(BRIDGE_METRIC_PROJECT_DEAD, 1);
+	batch->letters++;
 	return true;
+}
+
+/* Without its letters the batch ends before the first of them. */
+static void
+settle_letters(Project *project)
+{
+	Batch	   *batch = &project->batch;
+
+	if (batch->letters == 0)
+		return;
+	if (bridge_dead_wait(&project->dead))
+	{
+		bridge_metrics_add(BRIDGE_METRIC_PROJECT_DEAD, batch->letters);
+		return;
+	}
+	batch->reached = batch->whole;
+	batch->count = batch->whole_count;
+	batch->ends_early = true;
 }
 
 static bool
@@ -266,6 +294,7 @@ fill_batch(Project *project)
 	BridgeConsumerState state;
 
 	batch->count = 0;
+	batch->letters = 0;
 	batch->ends_early = false;
 	state = bridge_consumer_take(project->consumer, messages, BATCH_MAX, &count);
 	for (int i = 0; i < count; i++)
@@ -274,6 +303,7 @@ fill_batch(Project *project)
 			batch->ends_early = !add_record(project, messages[i]);
 		rd_kafka_message_destroy(messages[i]);
 	}
+	settle_letters(project);
 	bridge_metrics_add(BRIDGE_METRIC_PROJECT_RECORDS, batch->count);
 	batch->full = count == BATCH_MAX;
 	find_newest(batch);
@@ -503,6 +533,8 @@ bridge_project_run(const BridgeConfig *config)
 	project.spec.config = config;
 	project.spec.topic = BANK_TOPIC_BALANCES;
 	project.spec.group = GROUP;
+	project.dead.config = config;
+	project.dead.role = BRIDGE_ROLE_PROJECT;
 	project.store.spec.dsn = config->project_dsn;
 	project.store.spec.application = "bank-bridge project";
 	project.store.spec.claim = bridge_readmodel_claim;
@@ -519,6 +551,7 @@ bridge_project_run(const BridgeConfig *config)
 	say_unhealthy("starting");
 	code = run(&project);
 	leave(&project);
+	bridge_dead_close(&project.dead);
 	bridge_store_close(&project.store);
 	bank_redis_destroy(project.redis);
 	bridge_readmodel_free();

@@ -45,6 +45,7 @@ typedef struct Report
 {
 	BridgeConsumerSpec spec;
 	BridgeStore store;
+	BridgeDeadWriter dead;
 	BridgeConsumer *consumer;	/* NULL: not begun */
 	BridgeOffsets offsets;		/* stored */
 	BridgeSending *sending;
@@ -59,6 +60,9 @@ typedef struct Report
 	bool		full;			/* more records may wait */
 	bool		ends_early;		/* a record after it could not be buried */
 	BridgeOffsets reached;		/* after the batch */
+	int			letters;		/* buried, once bank.dead has them */
+	int			whole_count;	/* notifications before the first letter */
+	BridgeOffsets whole;		/* reached before it */
 	BridgeResult results[BRIDGE_SENDING_MAX];
 	int			result_count;	/* not yet stored */
 } Report;
@@ -145,15 +149,35 @@ begin(Report *report)
 
 /* What is not understood is passed over once it is in bank.dead. */
 static bool
-bury(const Report *report, const rd_kafka_message_t *message,
+bury(Report *report, const rd_kafka_message_t *message,
 	 const BridgeProblem *problem)
 {
+	if (report->letters == 0)
+	{
+		report->whole = report->reached;
+		report->whole_count = report->count;
+	}
 	if (bridge_stop_requested() ||
-		!bridge_dead_write(report->spec.config, BRIDGE_ROLE_REPORT, message,
-						   problem->text))
+		!bridge_dead_write(&report->dead, message, problem->text))
 		return false;
-	bridge_metrics_add(BRIDGE_METRIC_REPORT_DEAD, 1);
+	report->letters++;
 	return true;
+}
+
+/* Without its letters the batch ends before the first of them. */
+static void
+settle_letters(Report *report)
+{
+	if (report->letters == 0)
+		return;
+	if (bridge_dead_wait(&report->dead))
+	{
+		bridge_metrics_add(BRIDGE_METRIC_REPORT_DEAD, report->letters);
+		return;
+	}
+	report->reached = report->whole;
+	report->count = report->whole_count;
+	report->ends_early = true;
 }
 
 static bool
@@ -204,6 +228,7 @@ fill_batch(Report *report, int *taken)
 
 	*taken = 0;
 	report->count = 0;
+	report->letters = 0;
 	report->ends_early = false;
 	state = bridge_consumer_take(report->consumer, messages, limit, taken);
 	for (int i = 0; i < *taken; i++)
@@ -212,6 +237,7 @@ fill_batch(Report *report, int *taken)
 			report->ends_early = !add_record(report, messages[i]);
 		rd_kafka_message_destroy(messages[i]);
 	}
+	settle_letters(report);
 	bridge_metrics_add(BRIDGE_METRIC_REPORT_RECORDS, *taken);
 	report->full = *taken == limit;
 	return state;
@@ -427,6 +453,8 @@ bridge_report_run(const BridgeConfig *config)
 	report.spec.config = config;
 	report.spec.topic = BANK_TOPIC_TRANSFERS;
 	report.spec.group = GROUP;
+	report.dead.config = config;
+	report.dead.role = BRIDGE_ROLE_REPORT;
 	report.store.spec.dsn = config->report_dsn;
 	report.store.spec.application = "bank-bridge report";
 	report.store.spec.claim = bridge_notification_claim;
@@ -441,6 +469,7 @@ bridge_report_run(const BridgeConfig *config)
 	code = run(&report);
 	drain(&report);
 	leave(&report);
+	bridge_dead_close(&report.dead);
 	bridge_sending_destroy(report.sending);
 	bridge_store_close(&report.store);
 	bridge_notification_free();

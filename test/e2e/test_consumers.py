@@ -12,6 +12,8 @@ import uuid
 
 import pytest
 
+import orders
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 RUN = ROOT / 'build' / 'consumers'
 BRIDGE = os.environ.get('BANK_PROGRAM', ROOT / 'bridge/build/bank-bridge')
@@ -318,6 +320,27 @@ def test_poison_is_buried_once(accounts):
     assert len(letters('once')) == 1
 
 
+@pytest.mark.parametrize('topic, kind, role, offset', [
+    ('bank.transfers', 'bank.transfer.completed', 'report',
+     ('SELECT next_offset FROM bank_report.consumer_offset', 'bank')),
+    ('bank.balances', 'bank.balance.updated', 'project',
+     ('SELECT applied FROM bank_search.consumer_offset', 'bank_search'))])
+def test_what_bank_dead_does_not_take_is_not_passed_over(accounts, topic, kind, role, offset):
+    where = f"{offset[0]} WHERE topic = '{topic}' AND partition = 0", offset[1]
+    broker, key, before = env()['BANK_KAFKA_BROKERS'], f'refused-{role}', query(*where)
+    orders.set_topic(broker, 'bank.dead', 'max.message.bytes', '1')
+    try:
+        produce(topic, key, '{}\n{}\n{}\n', kind, '-p', '0')
+        wait_until(lambda: 'bank.dead takes none' in health()['roles'][role]['reason'],
+                   'it is not said')
+        assert query(*where) == before and not letters(key)
+    finally:
+        orders.set_topic(broker, 'bank.dead', 'max.message.bytes', None)
+    wait_until(lambda: health()['healthy'] and query(*where) == str(int(before) + 3),
+               'the role does not go on')
+    assert len(letters(key)) == 3
+
+
 def redis_cli(*words):
     return subprocess.run(
         ['redis-cli', '-u', env()['BANK_REDIS_URL'], '--no-auth-warning', *words],
@@ -440,3 +463,21 @@ def test_a_zombie_writes_nothing(accounts, role, database):
         assert second.wait(DEADLINE) == 0
     deploy('up')
     wait_until(lambda: health()['healthy'] and is_caught_up(accounts), 'the stack does not follow')
+
+
+FLOOD = 10000
+
+
+@pytest.mark.parametrize('topic, kind, role', [
+    ('bank.transfers', 'bank.transfer.completed', 'report'),
+    ('bank.balances', 'bank.balance.updated', 'project')])
+def test_a_flood_of_poison_passes_in_seconds(accounts, topic, kind, role):
+    """Letters are written together; each of them once."""
+    before, pid = metric(f'{role}_dead_total'), pid_of(role)
+    produce(topic, f'flood-{role}', '{}\n' * FLOOD, kind)
+    last = transfer(accounts)
+    wait_until(lambda: metric(f'{role}_dead_total') == before + FLOOD, 'the flood does not pass')
+    wait_until(lambda: last in posts() and is_caught_up(accounts), 'the roles do not go on')
+    assert len({letter['headers']['bank_dead_place'] for letter in letters(f'flood-{role}')}) == \
+        len(letters(f'flood-{role}')) == FLOOD
+    assert pid_of(role) == pid, 'the role was not started again'
