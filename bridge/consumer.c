@@ -2,7 +2,7 @@
  * Reads one topic from Kafka, by librdkafka without a group.
  *
  * Promises:  nothing is skipped: an offset that the broker no longer has, or
- *            a topic that is gone, ends the role (BRIDGE_CONSUMER_FAILED).
+ *            does not give, ends the role (BRIDGE_CONSUMER_FAILED).
  * Memory:    fetched records wait in a queue bounded by queue_limits.
  */
 #include "consumer.h"
@@ -19,6 +19,7 @@
 #include "kafka.h"
 #include "log.h"
 #include "role.h"
+#include "trouble.h"
 
 #define BATCH_WAIT_MS 3
 #define METADATA_TIMEOUT_MS 2000
@@ -37,6 +38,7 @@ struct BridgeConsumer
 	int			event_fd;
 	int			partitions;
 	bool		unreachable;
+	bool		failed;			/* a partition cannot be read any more */
 	int64_t		next_metadata_ms;
 	int64_t		next_commit_ms;
 	int64_t		newest_ms;		/* when the last record taken was written */
@@ -71,6 +73,11 @@ note_error(rd_kafka_t *client, int error, const char *reason, void *opaque)
 	BridgeConsumer *consumer = opaque;
 
 	(void) client;
+	if (bridge_trouble_note((rd_kafka_resp_err_t) error, consumer->spec.topic))
+	{
+		consumer->next_metadata_ms = 0;
+		return;
+	}
 	bridge_log(BRIDGE_LOG_WARNING, "kafka reports an error", "error=%s reason=%s",
 			   rd_kafka_err2name(error), reason);
 	if (error == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN)
@@ -122,22 +129,18 @@ create_queue(BridgeConsumer *consumer)
 	return true;
 }
 
-/* Asks how many partitions there are; 0 where the topic is absent. */
-static bool
+/* Asks how many partitions there are. */
+static BridgeConsumerState
 count_partitions(const BridgeConsumer *consumer, int timeout_ms, int *count)
 {
-	const rd_kafka_metadata_t *metadata;
-	rd_kafka_resp_err_t error = rd_kafka_metadata(consumer->client, 0,
-												  consumer->topic, &metadata,
-												  timeout_ms);
+	rd_kafka_resp_err_t error =
+	bridge_kafka_count_partitions(consumer->client, consumer->topic, timeout_ms,
+								  count);
 
-	if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
-		return false;
-	*count = metadata->topic_cnt == 1 &&
-		metadata->topics[0].err == RD_KAFKA_RESP_ERR_NO_ERROR ?
-		metadata->topics[0].partition_cnt : 0;
-	rd_kafka_metadata_destroy(metadata);
-	return true;
+	if (error == RD_KAFKA_RESP_ERR_NO_ERROR && *count > 0)
+		return BRIDGE_CONSUMER_READY;
+	return bridge_trouble_note(error, consumer->spec.topic) ?
+		BRIDGE_CONSUMER_REFUSED : BRIDGE_CONSUMER_UNREACHABLE;
 }
 
 /* A stored offset must lie between the first record and the end. */
@@ -220,6 +223,16 @@ assign(BridgeConsumer *consumer, const BridgeOffsets *offsets)
 	return false;
 }
 
+/* Errors wait for a call; what they say tells more than that none answered. */
+static void
+hear_errors(const BridgeConsumer *consumer)
+{
+	rd_kafka_message_t *message = rd_kafka_consumer_poll(consumer->client, 0);
+
+	if (message != NULL)
+		rd_kafka_message_destroy(message);
+}
+
 static BridgeConsumerState
 open_partitions(BridgeConsumer *consumer, BridgeOffsets *offsets)
 {
@@ -227,11 +240,11 @@ open_partitions(BridgeConsumer *consumer, BridgeOffsets *offsets)
 
 	if (!create_client(consumer) || !create_queue(consumer))
 		return BRIDGE_CONSUMER_FAILED;
-	consumer->unreachable = !count_partitions(consumer, METADATA_TIMEOUT_MS,
-											  &consumer->partitions);
-	if (consumer->unreachable || consumer->partitions == 0)
-		return BRIDGE_CONSUMER_UNREACHABLE;
-	state = fit_offsets(consumer, offsets);
+	state = count_partitions(consumer, METADATA_TIMEOUT_MS, &consumer->partitions);
+	if (state == BRIDGE_CONSUMER_UNREACHABLE)
+		hear_errors(consumer);
+	if (state == BRIDGE_CONSUMER_READY)
+		state = fit_offsets(consumer, offsets);
 	if (state == BRIDGE_CONSUMER_READY)
 		state = check_offsets(consumer, offsets);
 	if (state == BRIDGE_CONSUMER_READY && !assign(consumer, offsets))
@@ -253,7 +266,10 @@ bridge_consumer_open(const BridgeConsumerSpec *spec, BridgeOffsets *offsets,
 	opened->next_metadata_ms = bridge_clock_ms() + METADATA_PERIOD_MS;
 	state = open_partitions(opened, offsets);
 	if (state == BRIDGE_CONSUMER_READY)
+	{
+		bridge_trouble_end();
 		*consumer = opened;
+	}
 	else
 		bridge_consumer_close(opened);
 	return state;
@@ -265,19 +281,21 @@ brokers_answer(const BridgeConsumer *consumer)
 	int			count;
 
 	return !consumer->unreachable && consumer->topic != NULL &&
-		count_partitions(consumer, CLOSE_TIMEOUT_MS, &count);
+		count_partitions(consumer, CLOSE_TIMEOUT_MS,
+						 &count) == BRIDGE_CONSUMER_READY;
 }
 
 /*
- * A client waits for brokers that are silent longer than a stop may last; the
- * process that ends gives back what it holds.
+ * A client waits for brokers that are silent longer than a stop may last, and
+ * for ever for a topic it read that is gone; the process that ends gives back
+ * what it holds.
  */
 void
 bridge_consumer_close(BridgeConsumer *consumer)
 {
 	if (consumer == NULL)
 		return;
-	if (bridge_stop_requested() && !brokers_answer(consumer))
+	if (consumer->failed || (bridge_stop_requested() && !brokers_answer(consumer)))
 		return;
 	if (consumer->queue != NULL)
 	{
@@ -304,15 +322,19 @@ bridge_consumer_fd(const BridgeConsumer *consumer)
 static BridgeConsumerState
 look_after(BridgeConsumer *consumer)
 {
-	int64_t		now = bridge_clock_ms();
+	BridgeConsumerState state;
 	int			count = 0;
 
-	if (now < consumer->next_metadata_ms)
+	if (bridge_clock_ms() < consumer->next_metadata_ms)
 		return BRIDGE_CONSUMER_READY;
-	consumer->unreachable = !count_partitions(consumer, METADATA_TIMEOUT_MS,
-											  &count);
+	state = count_partitions(consumer, METADATA_TIMEOUT_MS, &count);
+	consumer->unreachable = state == BRIDGE_CONSUMER_UNREACHABLE;
 	consumer->next_metadata_ms = bridge_clock_ms() +
 		(consumer->unreachable ? METADATA_PERIOD_DOWN_MS : METADATA_PERIOD_MS);
+	if (state == BRIDGE_CONSUMER_READY)
+		bridge_trouble_end();
+	if (state == BRIDGE_CONSUMER_REFUSED)
+		return BRIDGE_CONSUMER_FAILED;
 	return count > consumer->partitions ? BRIDGE_CONSUMER_GROWN :
 		BRIDGE_CONSUMER_READY;
 }
@@ -328,10 +350,12 @@ find_error(const BridgeConsumer *consumer, rd_kafka_message_t **messages,
 			continue;
 		bridge_log(BRIDGE_LOG_ERROR, "partition cannot be read",
 				   "topic=%s partition=%" PRId32 " offset=%" PRId64
-				   " error=%s reason=%s", consumer->spec.topic,
+				   " error=%s reason=%s hint=%s", consumer->spec.topic,
 				   messages[i]->partition, messages[i]->offset,
 				   rd_kafka_err2name(messages[i]->err),
-				   rd_kafka_message_errstr(messages[i]));
+				   rd_kafka_message_errstr(messages[i]),
+				   bridge_trouble_hint(messages[i]->err));
+		bridge_trouble_note(messages[i]->err, consumer->spec.topic);
 		return BRIDGE_CONSUMER_FAILED;
 	}
 	return BRIDGE_CONSUMER_READY;
@@ -367,6 +391,7 @@ bridge_consumer_take(BridgeConsumer *consumer, rd_kafka_message_t **messages,
 		state = look_after(consumer);
 	if (state == BRIDGE_CONSUMER_READY && consumer->unreachable && *count == 0)
 		state = BRIDGE_CONSUMER_UNREACHABLE;
+	consumer->failed = state == BRIDGE_CONSUMER_FAILED;
 	return state;
 }
 

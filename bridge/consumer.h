@@ -27,7 +27,8 @@ typedef struct BridgeConsumerSpec
 typedef enum BridgeConsumerState
 {
 	BRIDGE_CONSUMER_READY,
-	BRIDGE_CONSUMER_UNREACHABLE,	/* no broker or no topic: try later */
+	BRIDGE_CONSUMER_UNREACHABLE,	/* no broker answers: try later */
+	BRIDGE_CONSUMER_REFUSED,	/* at the open, noted (trouble.h): try later */
 	BRIDGE_CONSUMER_GROWN,		/* partitions were added: open again */
 	BRIDGE_CONSUMER_FAILED		/* logged; the role must end */
 } BridgeConsumerState;

@@ -8,13 +8,17 @@
 #include <strings.h>
 #include <syslog.h>
 
+#include "clock.h"
 #include "contract.h"
 #include "log.h"
+#include "role.h"
 
 #define ERROR_SIZE 512
 #define SCRAM_WORKS_SINCE 0x020601ff
 #define WRITE_TIMEOUT_MS 10000
 #define TOPIC_COUNT 6
+#define ANSWER_TIMEOUT_MS 1000
+#define ANSWER_WAIT_MS 100
 
 typedef struct KafkaDefault
 {
@@ -366,6 +370,68 @@ request_topics(rd_kafka_t *client, rd_kafka_NewTopic_t **topics, int timeout_ms)
 	return done;
 }
 
+rd_kafka_resp_err_t
+bridge_kafka_count_partitions(rd_kafka_t *client, rd_kafka_topic_t *topic,
+							  int timeout_ms, int *count)
+{
+	const rd_kafka_metadata_t *metadata;
+	rd_kafka_resp_err_t error = rd_kafka_metadata(client, 0, topic, &metadata,
+												  timeout_ms);
+
+	*count = 0;
+	if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
+		return error;
+	error = metadata->topic_cnt == 1 ? metadata->topics[0].err :
+		RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+	if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
+		*count = metadata->topics[0].partition_cnt;
+	rd_kafka_metadata_destroy(metadata);
+	return error;
+}
+
+/* Whether every partition of a topic has a leader that answers. */
+static bool
+topic_answers(rd_kafka_t *client, const char *name)
+{
+	rd_kafka_topic_t *topic = rd_kafka_topic_new(client, name, NULL);
+	int64_t		first;
+	int64_t		end;
+	int			count;
+	bool		answers =
+	bridge_kafka_count_partitions(client, topic, ANSWER_TIMEOUT_MS, &count) ==
+	RD_KAFKA_RESP_ERR_NO_ERROR && count > 0;
+
+	for (int i = 0; answers && i < count; i++)
+		answers = rd_kafka_query_watermark_offsets(client, name, i, &first, &end,
+												   ANSWER_TIMEOUT_MS) ==
+			RD_KAFKA_RESP_ERR_NO_ERROR;
+	rd_kafka_topic_destroy(topic);
+	return answers;
+}
+
+/* What was made a moment ago may have no leader yet. */
+static void
+wait_for_topics(rd_kafka_t *client, int timeout_ms)
+{
+	static const char *const names[TOPIC_COUNT] = {
+		BANK_TOPIC_ACCOUNTS, BANK_TOPIC_BALANCES, BANK_TOPIC_TRANSFERS,
+		BANK_TOPIC_DEAD, BANK_TOPIC_BRIDGE, BANK_TOPIC_SEALS
+	};
+	int64_t		deadline = bridge_clock_ms() + timeout_ms;
+	int			ready = 0;
+
+	while (ready < TOPIC_COUNT && bridge_clock_ms() < deadline)
+	{
+		if (topic_answers(client, names[ready]))
+			ready++;
+		else
+			bridge_stop_sleep(ANSWER_WAIT_MS);
+	}
+	if (ready < TOPIC_COUNT)
+		bridge_log(BRIDGE_LOG_WARNING, "topic has no leader that answers",
+				   "topic=%s", names[ready]);
+}
+
 bool
 bridge_kafka_create_topics(const BridgeConfig *config, int timeout_ms)
 {
@@ -379,6 +445,8 @@ bridge_kafka_create_topics(const BridgeConfig *config, int timeout_ms)
 		return false;
 	if (describe_topics(config, topics))
 		done = request_topics(client, topics, timeout_ms);
+	if (done)
+		wait_for_topics(client, timeout_ms);
 	for (int i = 0; i < TOPIC_COUNT; i++)
 		if (topics[i] != NULL)
 			rd_kafka_NewTopic_destroy(topics[i]);

@@ -59,8 +59,17 @@ extern bool bridge_kafka_write(const BridgeConfig *config,
 							   const BridgeKafkaRecord *record);
 
 /*
- * Makes the topics that do not exist and keeps those that do; waits at most
- * timeout_ms.  False, logged, where a topic could not be made.
+ * Asks how many partitions a topic has.  What the brokers, or the client, say
+ * against it; *count is 0 then.
+ */
+extern rd_kafka_resp_err_t bridge_kafka_count_partitions(rd_kafka_t *client,
+														 rd_kafka_topic_t *topic,
+														 int timeout_ms,
+														 int *count);
+
+/*
+ * Makes the topics that do not exist and keeps those that do, and waits until
+ * all have leaders; each takes at most timeout_ms.  False, logged, where a topic could not be made.
  */
 extern bool bridge_kafka_create_topics(const BridgeConfig *config,
 									   int timeout_ms);

@@ -142,6 +142,21 @@ read_reason(RoleState *state, char *reason)
 	snprintf(reason, REASON_SIZE, "unknown");
 }
 
+void
+bridge_health_end(BridgeRole role, const char *end)
+{
+	RoleState  *state = &shared->roles[role];
+	char		reason[REASON_SIZE] = "";
+	char		text[2 * REASON_SIZE];
+
+	if (!atomic_load(&state->healthy))
+		read_reason(state, reason);
+	snprintf(text, sizeof(text), "%s%s%s", end, reason[0] == '\0' ? "" : ": ",
+			 reason);
+	bridge_health_set(role, false, text);
+	atomic_store(&state->pid, 0);
+}
+
 static bool
 is_healthy(const RoleState *state)
 {

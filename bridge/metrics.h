@@ -141,6 +141,12 @@ extern void bridge_metrics_expect(BridgeRole role);
 extern void bridge_health_set(BridgeRole role, bool healthy, const char *reason);
 
 /*
+ * Says that the role's process has ended, and how; what it was unhealthy of
+ * at the end is kept.
+ */
+extern void bridge_health_end(BridgeRole role, const char *end);
+
+/*
  * Writes all metrics in Prometheus text, or the health as JSON, and returns
  * malloc'd memory of the caller, or NULL where there is none.
  */

@@ -14,6 +14,7 @@
 #include "database.h"
 #include "kafka.h"
 #include "log.h"
+#include "trouble.h"
 
 #define ANSWER_TIMEOUT_MS 5000
 
@@ -77,7 +78,7 @@ bridge_position_parse(const char *text, size_t length, BridgePosition *position)
 /* Takes what one message says; the last one that is ours wins. */
 static void
 take_message(const rd_kafka_message_t *message, BridgePosition *position,
-			 BridgePositionFound *found)
+			 BridgeEnds *ends, BridgePositionFound *found)
 {
 	if (message->key == NULL || message->key_len != strlen(BANK_SLOT) ||
 		memcmp(message->key, BANK_SLOT, message->key_len) != 0)
@@ -86,6 +87,8 @@ take_message(const rd_kafka_message_t *message, BridgePosition *position,
 		bridge_position_parse(message->payload, message->len, position))
 	{
 		*found = BRIDGE_POSITION_FOUND;
+		if (ends != NULL)
+			bridge_ends_parse(message->payload, message->len, ends);
 		return;
 	}
 	bridge_log(BRIDGE_LOG_ERROR, "position record is not understood",
@@ -94,7 +97,8 @@ take_message(const rd_kafka_message_t *message, BridgePosition *position,
 
 /* Reads from the first offset up to, and without, the end. */
 static BridgePositionFound
-read_tail(rd_kafka_topic_t *topic, int64_t end, BridgePosition *position)
+read_tail(rd_kafka_topic_t *topic, int64_t end, BridgePosition *position,
+		  BridgeEnds *ends)
 {
 	BridgePositionFound found = BRIDGE_POSITION_NONE;
 	int64_t		deadline = bridge_clock_ms() + ANSWER_TIMEOUT_MS;
@@ -108,7 +112,7 @@ read_tail(rd_kafka_topic_t *topic, int64_t end, BridgePosition *position)
 		if (message == NULL)
 			continue;
 		if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR)
-			take_message(message, position, &found);
+			take_message(message, position, ends, &found);
 		complete = message->offset + 1 >= end &&
 			(message->err == RD_KAFKA_RESP_ERR_NO_ERROR ||
 			 message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF);
@@ -117,8 +121,19 @@ read_tail(rd_kafka_topic_t *topic, int64_t end, BridgePosition *position)
 	return complete ? found : BRIDGE_POSITION_UNKNOWN;
 }
 
+/* The client calls a topic unknown that it may not read. */
+static void
+ask_why(rd_kafka_t *client, rd_kafka_topic_t *topic)
+{
+	int			count;
+
+	bridge_trouble_note(bridge_kafka_count_partitions(client, topic,
+													  ANSWER_TIMEOUT_MS, &count),
+						BANK_TOPIC_BRIDGE);
+}
+
 static BridgePositionFound
-read_topic(rd_kafka_t *client, BridgePosition *position)
+read_topic(rd_kafka_t *client, BridgePosition *position, BridgeEnds *ends)
 {
 	rd_kafka_topic_t *topic = rd_kafka_topic_new(client, BANK_TOPIC_BRIDGE, NULL);
 	BridgePositionFound found = BRIDGE_POSITION_UNKNOWN;
@@ -129,15 +144,18 @@ read_topic(rd_kafka_t *client, BridgePosition *position)
 									 ANSWER_TIMEOUT_MS);
 
 	if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
+	{
 		bridge_log(BRIDGE_LOG_WARNING, "could not read the position record",
 				   "topic=%s error=%s", BANK_TOPIC_BRIDGE,
 				   rd_kafka_err2str(error));
+		ask_why(client, topic);
+	}
 	else if (high == low)
 		found = BRIDGE_POSITION_NONE;
 	else if (rd_kafka_consume_start(topic, 0, high - TAIL > low ?
 									high - TAIL : low) == 0)
 	{
-		found = read_tail(topic, high, position);
+		found = read_tail(topic, high, position, ends);
 		rd_kafka_consume_stop(topic, 0);
 	}
 	rd_kafka_topic_destroy(topic);
@@ -145,7 +163,8 @@ read_topic(rd_kafka_t *client, BridgePosition *position)
 }
 
 BridgePositionFound
-bridge_position_read(const BridgeConfig *config, BridgePosition *position)
+bridge_position_read(const BridgeConfig *config, BridgePosition *position,
+					 BridgeEnds *ends)
 {
 	rd_kafka_conf_t *conf = bridge_kafka_conf(config);
 	rd_kafka_t *client;
@@ -157,7 +176,7 @@ bridge_position_read(const BridgeConfig *config, BridgePosition *position)
 	client = bridge_kafka_client(RD_KAFKA_CONSUMER, conf);
 	if (client == NULL)
 		return BRIDGE_POSITION_UNKNOWN;
-	found = read_topic(client, position);
+	found = read_topic(client, position, ends);
 	rd_kafka_destroy(client);
 	return found;
 }

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "config.h"
+#include "ends.h"
 
 #define BRIDGE_POSITION_SIZE 256
 
@@ -46,9 +47,13 @@ extern size_t bridge_position_format(const BridgePosition *position,
 extern bool bridge_position_parse(const char *text, size_t length,
 								  BridgePosition *position);
 
-/* Reads the last record; waits a few seconds at most. */
+/*
+ * Reads the last record, and the ends it tells where ends is not NULL; waits
+ * a few seconds at most.
+ */
 extern BridgePositionFound bridge_position_read(const BridgeConfig *config,
-												BridgePosition *position);
+												BridgePosition *position,
+												BridgeEnds *ends);
 
 /* Writes one and waits for the acknowledgement; false, logged, without it. */
 extern bool bridge_position_write(const BridgeConfig *config,

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -16,6 +17,7 @@
 #include "kafka.h"
 #include "log.h"
 #include "metrics.h"
+#include "trouble.h"
 
 /* Records take about 2 kB each in librdkafka, headers included. */
 #define RECORD_LIMIT 6000
@@ -29,11 +31,12 @@
 /* What names the record: its ce_id, or the LSN of its transaction. */
 static void
 note_failure(BridgeProducer *producer, const char *topic, const char *name,
-			 const char *error)
+			 rd_kafka_resp_err_t error)
 {
 	if (!producer->failed)
 		bridge_log(BRIDGE_LOG_ERROR, "kafka refuses a record",
-				   "topic=%s record=%s error=%s", topic, name, error);
+				   "topic=%s record=%s error=%s hint=%s", topic, name,
+				   rd_kafka_err2str(error), bridge_trouble_hint(error));
 	producer->failed = true;
 }
 
@@ -54,14 +57,20 @@ read_header(const rd_kafka_message_t *message, const char *name, char *value,
 		snprintf(value, size, "%.*s", (int) length, (const char *) found);
 }
 
+/* Records of one batch are refused together, since one of them is too large. */
 static void
 note_refusal(BridgeProducer *producer, const rd_kafka_message_t *message)
 {
-	char		name[BRIDGE_EVENT_ID_SIZE];
+	BridgeRefusal *refusal = &producer->refusal;
 
-	read_header(message, "ce_id", name, sizeof(name));
-	note_failure(producer, rd_kafka_topic_name(message->rkt), name,
-				 rd_kafka_err2str(message->err));
+	if (refusal->error != RD_KAFKA_RESP_ERR_NO_ERROR &&
+		message->len <= refusal->length)
+		return;
+	refusal->error = message->err;
+	refusal->length = message->len;
+	snprintf(refusal->topic, sizeof(refusal->topic), "%s",
+			 rd_kafka_topic_name(message->rkt));
+	read_header(message, "ce_id", refusal->id, sizeof(refusal->id));
 }
 
 /* An operator wants to know when sealing stops. */
@@ -77,6 +86,34 @@ note_seal(const rd_kafka_message_t *message)
 	if (strptime(date, "%Y-%m-%dT%H:%M:%S", &parts) != NULL)
 		bridge_metrics_renew(BRIDGE_METRIC_PUBLISH_SEAL_AGE,
 							 (int64_t) timegm(&parts) * 1000);
+}
+
+/*
+ * A partition grows.  False, logged, where a record was put before the last
+ * one: what was acknowledged is gone.
+ */
+static bool
+note_end(BridgeProducer *producer, const rd_kafka_message_t *message)
+{
+	const char *name = rd_kafka_topic_name(message->rkt);
+	int			topic = bridge_ends_find(name);
+	int64_t		end;
+
+	/* Of a record that was there already the brokers may not say where. */
+	if (topic < 0 || message->offset < 0)
+		return true;
+	end = bridge_ends_get(&producer->ends, topic, message->partition);
+	if (message->offset >= end)
+		return bridge_ends_raise(&producer->ends, topic, message->partition,
+								 message->offset + 1);
+	if (!producer->failed)
+		bridge_log(BRIDGE_LOG_ERROR, "topic was made anew or has lost records",
+				   "topic=%s partition=%" PRId32 " offset=%" PRId64
+				   " known_end=%" PRId64 " hint=%s", name, message->partition,
+				   message->offset, end, "Run bank-bridge rebuild.");
+	producer->failed = true;
+	producer->code = BRIDGE_EXIT_LOST;
+	return false;
 }
 
 static void
@@ -95,7 +132,10 @@ note_delivery(rd_kafka_t *client, const rd_kafka_message_t *message,
 		note_refusal(producer, message);
 		return;
 	}
+	if (!note_end(producer, message))
+		return;
 	producer->progress_at = bridge_clock_ms();
+	bridge_trouble_end();
 	if (number == POSITION_OPAQUE)
 	{
 		producer->recorded_lsn = producer->recording_lsn;
@@ -114,10 +154,15 @@ note_error(rd_kafka_t *client, int error, const char *reason, void *opaque)
 
 	if (error == RD_KAFKA_RESP_ERR__FATAL)
 	{
-		rd_kafka_fatal_error(client, text, sizeof(text));
-		note_failure(opaque, "all", "", text);
+		rd_kafka_resp_err_t cause = rd_kafka_fatal_error(client, text,
+														 sizeof(text));
+
+		bridge_log(BRIDGE_LOG_ERROR, "kafka producer has failed", "error=%s",
+				   text);
+		bridge_trouble_note(cause, "any");
+		((BridgeProducer *) opaque)->failed = true;
 	}
-	else
+	else if (!bridge_trouble_note((rd_kafka_resp_err_t) error, "any"))
 		bridge_log(BRIDGE_LOG_WARNING, "kafka trouble", "error=%s reason=%s",
 				   rd_kafka_err2name((rd_kafka_resp_err_t) error), reason);
 }
@@ -175,6 +220,7 @@ bridge_producer_create(BridgeProducer *producer, const BridgeConfig *config)
 			-1, -1
 		}
 	};
+	producer->code = BRIDGE_EXIT_KAFKA;
 	producer->progress_at = bridge_clock_ms();
 	bridge_metrics_set(BRIDGE_METRIC_PUBLISH_QUEUE_BYTES, 0);
 	if (pipe2(producer->wakeup, O_CLOEXEC | O_NONBLOCK) != 0 ||
@@ -203,6 +249,7 @@ bridge_producer_free(BridgeProducer *producer)
 		rd_kafka_destroy(producer->client);
 	}
 	bridge_inflight_free(&producer->inflight);
+	bridge_ends_free(&producer->ends);
 	close(producer->wakeup[0]);
 	close(producer->wakeup[1]);
 }
@@ -232,6 +279,9 @@ bridge_producer_serve(BridgeProducer *producer)
 	while (read(producer->wakeup[0], bytes, sizeof(bytes)) > 0)
 		continue;
 	rd_kafka_poll(producer->client, 0);
+	if (producer->refusal.error != RD_KAFKA_RESP_ERR_NO_ERROR)
+		note_failure(producer, producer->refusal.topic, producer->refusal.id,
+					 producer->refusal.error);
 	publish_gauges(producer);
 }
 
@@ -294,7 +344,7 @@ judge_sent(BridgeProducer *producer, const char *topic, const char *id,
 		return true;
 	}
 	bridge_inflight_withdraw(&producer->inflight);
-	note_failure(producer, topic, id, rd_kafka_err2str(error));
+	note_failure(producer, topic, id, error);
 	return false;
 }
 
@@ -373,21 +423,24 @@ bridge_producer_bury(BridgeProducer *producer, const BridgeValue *received,
 bool
 bridge_producer_record(BridgeProducer *producer, const BridgePosition *position)
 {
-	char		value[BRIDGE_POSITION_SIZE];
-	size_t		length = bridge_position_format(position, value);
-	rd_kafka_resp_err_t error;
+	char		record[BRIDGE_POSITION_SIZE];
+	size_t		length = bridge_position_format(position, record);
+	char	   *value = bridge_ends_append(&producer->ends, record, &length);
+	rd_kafka_resp_err_t error = RD_KAFKA_RESP_ERR__CRIT_SYS_RESOURCE;
 
 	begin_waiting(producer);
-	error = rd_kafka_producev(producer->client,
-							  RD_KAFKA_V_TOPIC(BANK_TOPIC_BRIDGE),
-							  RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
-							  RD_KAFKA_V_KEY(BANK_SLOT, strlen(BANK_SLOT)),
-							  RD_KAFKA_V_VALUE(value, length),
-							  RD_KAFKA_V_OPAQUE((void *) POSITION_OPAQUE),
-							  RD_KAFKA_V_END);
+	if (value != NULL)
+		error = rd_kafka_producev(producer->client,
+								  RD_KAFKA_V_TOPIC(BANK_TOPIC_BRIDGE),
+								  RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+								  RD_KAFKA_V_KEY(BANK_SLOT, strlen(BANK_SLOT)),
+								  RD_KAFKA_V_VALUE(value, length),
+								  RD_KAFKA_V_OPAQUE((void *) POSITION_OPAQUE),
+								  RD_KAFKA_V_END);
+	free(value);
 	if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
 	{
-		note_failure(producer, BANK_TOPIC_BRIDGE, "", rd_kafka_err2str(error));
+		note_failure(producer, BANK_TOPIC_BRIDGE, "", error);
 		return false;
 	}
 	producer->recording_lsn = position->lsn;

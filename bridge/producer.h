@@ -13,13 +13,24 @@
 #include <stdint.h>
 
 #include "config.h"
+#include "ends.h"
 #include "event.h"
 #include "inflight.h"
 #include "place.h"
 #include "position.h"
+#include "role.h"
 
 /* The topics of events, bank.dead and bank.bridge. */
 #define BRIDGE_PRODUCER_TOPICS (BRIDGE_EVENT_TOPICS + 2)
+
+/* The largest of the records refused together, which is the one to name. */
+typedef struct BridgeRefusal
+{
+	rd_kafka_resp_err_t error;	/* 0: nothing was refused */
+	size_t		length;
+	char		topic[32];
+	char		id[BRIDGE_EVENT_ID_SIZE];
+} BridgeRefusal;
 
 typedef struct BridgeProducer
 {
@@ -32,6 +43,9 @@ typedef struct BridgeProducer
 	uint64_t	recorded_lsn;	/* the acknowledged position record */
 	uint64_t	recording_lsn;	/* the one on its way; 0: none */
 	int64_t		progress_at;	/* last acknowledgement, or begin of waiting */
+	BridgeEnds	ends;			/* of what is acknowledged */
+	BridgeRefusal refusal;
+	BridgeExit	code;			/* to leave the process with where it failed */
 	bool		failed;			/* logged; the process must be left */
 } BridgeProducer;
 

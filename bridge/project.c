@@ -30,6 +30,7 @@
 #include "metrics.h"
 #include "readmodel.h"
 #include "redis.h"
+#include "trouble.h"
 
 #define BATCH_MAX 500
 #define GROUP "bank-bridge.project"
@@ -37,6 +38,8 @@
 #define RETRY_MIN_MS 100
 #define RETRY_MAX_MS 5000
 #define FLUSH_PERIOD_MS 1000
+
+static const char no_answer[] = "kafka does not answer";
 
 /* A record, and whether the search database still lacks it. */
 typedef struct Item
@@ -89,6 +92,14 @@ static void
 say_unhealthy(const char *reason)
 {
 	bridge_health_set(BRIDGE_ROLE_PROJECT, false, reason);
+}
+
+/* The role ends, and says why. */
+static int
+leave_kafka(void)
+{
+	say_unhealthy(bridge_trouble_or("the topic cannot be read"));
+	return BRIDGE_EXIT_KAFKA;
 }
 
 /* Back to the state before bridge_consumer_open. */
@@ -166,12 +177,10 @@ begin(Project *project)
 	from = project->caching ? project->cached : project->applied;
 	state = bridge_consumer_open(&project->spec, &from, &project->consumer);
 	if (state == BRIDGE_CONSUMER_FAILED)
-		return BRIDGE_EXIT_KAFKA;
+		return leave_kafka();
 	if (state != BRIDGE_CONSUMER_READY)
 	{
-		bridge_log(BRIDGE_LOG_WARNING, "kafka or the topic is not there",
-				   "topic=%s", project->spec.topic);
-		say_unhealthy("kafka or its topic bank.balances is not there");
+		say_unhealthy(bridge_trouble_or(no_answer));
 		return BRIDGE_EXIT_OK;
 	}
 	bridge_store_extend(&project->applied, from.count);
@@ -449,7 +458,7 @@ say_state(Project *project, BridgeConsumerState state)
 					   bridge_consumer_age_ms(project->consumer, lag));
 	bridge_consumer_commit(project->consumer, &project->applied);
 	if (state == BRIDGE_CONSUMER_UNREACHABLE)
-		say_unhealthy("kafka does not answer");
+		say_unhealthy(bridge_trouble_or(no_answer));
 	else if (!project->caching)
 		say_unhealthy("redis does not answer; the search database is current");
 	else
@@ -478,7 +487,7 @@ step(Project *project)
 	wait_for_records(project);
 	state = fill_batch(project);
 	if (state == BRIDGE_CONSUMER_FAILED)
-		return BRIDGE_EXIT_KAFKA;
+		return leave_kafka();
 	code = apply_batch(project);
 	if (code != BRIDGE_EXIT_OK || project->consumer == NULL)
 		return code;

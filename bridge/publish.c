@@ -19,6 +19,7 @@
 #include "log.h"
 #include "metrics.h"
 #include "session.h"
+#include "trouble.h"
 
 #define RECORD_INTERVAL_MS 1000
 #define STATUS_INTERVAL_MS 10000
@@ -194,11 +195,11 @@ is_stalled(const Publisher *publisher, int64_t limit_ms)
 static void
 tell_health(const Publisher *publisher)
 {
-	if (is_stalled(publisher, STALL_UNHEALTHY_MS))
-		bridge_health_set(BRIDGE_ROLE_PUBLISH, false,
-						  "kafka does not acknowledge");
-	else
-		bridge_health_set(BRIDGE_ROLE_PUBLISH, true, "streaming");
+	const char *trouble = is_stalled(publisher, STALL_UNHEALTHY_MS) ?
+	bridge_trouble_or("kafka does not acknowledge") : bridge_trouble_or(NULL);
+
+	bridge_health_set(BRIDGE_ROLE_PUBLISH, trouble == NULL,
+					  trouble == NULL ? "streaming" : trouble);
 }
 
 /* Until something arrives; with frames at hand only a look. */
@@ -275,12 +276,12 @@ turn(Publisher *publisher)
 
 	bridge_producer_serve(&publisher->producer);
 	if (publisher->producer.failed)
-		return BRIDGE_EXIT_KAFKA;
+		return publisher->producer.code;
 	code = take_frames(publisher, &at_hand);
 	if (code != BRIDGE_EXIT_OK)
 		return code;
 	if (!do_due(publisher))
-		return publisher->producer.failed ? BRIDGE_EXIT_KAFKA :
+		return publisher->producer.failed ? (int) publisher->producer.code :
 			BRIDGE_SESSION_RETRY;
 	wait_for_event(publisher, at_hand);
 	if (session->wal.unsent && !bridge_wal_flush(&session->wal))
@@ -389,7 +390,8 @@ wait_for_kafka(Publisher *publisher)
 	bridge_log(BRIDGE_LOG_WARNING, "kafka makes no progress",
 			   "in_flight=%llu", (unsigned long long)
 			   publisher->producer.inflight.records);
-	bridge_health_set(BRIDGE_ROLE_PUBLISH, false, "waiting for kafka");
+	bridge_health_set(BRIDGE_ROLE_PUBLISH, false,
+					  bridge_trouble_or("waiting for kafka"));
 	while (!is_moving(publisher) && !publisher->producer.failed)
 		serve_until(publisher, TICK_MS, is_moving);
 }
@@ -417,9 +419,11 @@ run_session(Publisher *publisher)
 	if (bridge_stop_requested() && code == BRIDGE_EXIT_OK)
 		drain(publisher);
 	bridge_session_close(&publisher->session);
-	if (publisher->producer.failed)
-		return BRIDGE_EXIT_KAFKA;
-	return code;
+	if (!publisher->producer.failed)
+		return code;
+	bridge_health_set(BRIDGE_ROLE_PUBLISH, false,
+					  bridge_trouble_or("kafka refuses a record"));
+	return publisher->producer.code;
 }
 
 static int
@@ -437,7 +441,7 @@ publish(Publisher *publisher)
 		else
 			return code;
 	}
-	return publisher->producer.failed ? BRIDGE_EXIT_KAFKA : BRIDGE_EXIT_OK;
+	return publisher->producer.failed ? (int) publisher->producer.code : BRIDGE_EXIT_OK;
 }
 
 int

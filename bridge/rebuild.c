@@ -29,6 +29,7 @@
 #include "phantom.h"
 #include "position.h"
 #include "resend.h"
+#include "rewind.h"
 #include "role.h"
 #include "survey.h"
 #include "wal.h"
@@ -92,7 +93,8 @@ static BridgeExit
 check_position(const Rebuild *rebuild)
 {
 	BridgePosition position;
-	BridgePositionFound found = bridge_position_read(rebuild->config, &position);
+	BridgePositionFound found = bridge_position_read(rebuild->config, &position,
+													 NULL);
 
 	if (rebuild->new_epoch)
 		return BRIDGE_EXIT_OK;
@@ -160,6 +162,9 @@ read_kafka(Rebuild *rebuild)
 
 	rebuild->survey.with_content = rebuild->new_epoch;
 	code = bridge_survey_run(rebuild->config, rebuild->conn, &rebuild->survey);
+	if (code == BRIDGE_EXIT_OK)
+		code = bridge_rewind_run(rebuild->config, rebuild->conn,
+								 &rebuild->survey.ends);
 	if (code == BRIDGE_EXIT_OK)
 		code = begin_epoch(rebuild);
 	if (code == BRIDGE_EXIT_OK)
@@ -308,7 +313,7 @@ bridge_rebuild_run(const BridgeConfig *config, bool new_epoch)
 	if (bridge_config_require(config, "init.ledger_dsn") &&
 		bridge_config_require(config, "publish.dsn") &&
 		bridge_config_require(config, "kafka.bootstrap.servers") &&
-		(!new_epoch || bridge_config_require(config, "init.search_dsn")) &&
+		bridge_config_require(config, "init.search_dsn") &&
 		bridge_stop_catch(-1, 0) &&
 		bridge_producer_create(&rebuild->producer, config))
 	{
@@ -318,6 +323,7 @@ bridge_rebuild_run(const BridgeConfig *config, bool new_epoch)
 				   "records=%" PRId64 " epoch=%" PRId32 " exit_code=%d",
 				   rebuild->resend.sent, rebuild->resend.epoch, (int) code);
 		bridge_producer_free(&rebuild->producer);
+		bridge_ends_free(&rebuild->survey.ends);
 		bridge_wal_close(&rebuild->wal);
 		PQfinish(rebuild->conn);
 	}

@@ -26,6 +26,7 @@
 #include "metrics.h"
 #include "notification.h"
 #include "sending.h"
+#include "trouble.h"
 
 #define BATCH_MAX 500
 #define GROUP "bank-bridge.report"
@@ -34,6 +35,8 @@
 #define RETRY_MAX_MS 5000
 #define STOP_GRACE_MS 3000
 #define BACKLOG_PERIOD_MS 5000
+
+static const char no_answer[] = "kafka does not answer";
 
 static const char *const circuit_reasons[] = {
 	[BRIDGE_CIRCUIT_CLOSED] = "",
@@ -71,6 +74,14 @@ static void
 say_unhealthy(const char *reason)
 {
 	bridge_health_set(BRIDGE_ROLE_REPORT, false, reason);
+}
+
+/* The role ends, and says why. */
+static int
+leave_kafka(void)
+{
+	say_unhealthy(bridge_trouble_or("the topic cannot be read"));
+	return BRIDGE_EXIT_KAFKA;
 }
 
 /* Back to the state before bridge_consumer_open. */
@@ -128,12 +139,10 @@ begin(Report *report)
 	state = bridge_consumer_open(&report->spec, &report->offsets,
 								 &report->consumer);
 	if (state == BRIDGE_CONSUMER_FAILED)
-		return BRIDGE_EXIT_KAFKA;
+		return leave_kafka();
 	if (state != BRIDGE_CONSUMER_READY)
 	{
-		bridge_log(BRIDGE_LOG_WARNING, "kafka or the topic is not there",
-				   "topic=%s", report->spec.topic);
-		say_unhealthy("kafka or its topic bank.transfers is not there");
+		say_unhealthy(bridge_trouble_or(no_answer));
 		return BRIDGE_EXIT_OK;
 	}
 	if (!watch_events(report))
@@ -370,7 +379,7 @@ say_state(Report *report, BridgeConsumerState state)
 					   bridge_consumer_age_ms(report->consumer, lag));
 	bridge_consumer_commit(report->consumer, &report->offsets);
 	if (state == BRIDGE_CONSUMER_UNREACHABLE)
-		say_unhealthy("kafka does not answer");
+		say_unhealthy(bridge_trouble_or(no_answer));
 	else
 		bridge_health_set(BRIDGE_ROLE_REPORT, true, circuit_reasons[report->circuit]);
 }
@@ -387,7 +396,7 @@ step(Report *report)
 						report->full ? 0 : IDLE_WAIT_MS);
 	state = fill_batch(report, &taken);
 	if (state == BRIDGE_CONSUMER_FAILED)
-		return BRIDGE_EXIT_KAFKA;
+		return leave_kafka();
 	if (taken > 0)
 		code = store_batch(report);
 	if (code != BRIDGE_EXIT_OK)

@@ -24,7 +24,7 @@ typedef enum BridgeExit
 	BRIDGE_EXIT_FAILED = 1,		/* not understood; run starts it again */
 	BRIDGE_EXIT_CONFIG = 2,		/* ends run */
 	BRIDGE_EXIT_MISSING = 3,	/* slot, publication or table; ends run */
-	BRIDGE_EXIT_LOST = 4,		/* slot lost, other system; ends run */
+	BRIDGE_EXIT_LOST = 4,		/* slot or records lost; ends run */
 	BRIDGE_EXIT_KAFKA = 5,		/* run starts it again */
 	BRIDGE_EXIT_FENCED = 6		/* another one works; ends run */
 } BridgeExit;

@@ -15,6 +15,7 @@
 #include "clock.h"
 #include "log.h"
 #include "metrics.h"
+#include "trouble.h"
 
 #define DEFAULT_SENDER_TIMEOUT_MS 60000
 
@@ -136,7 +137,8 @@ find_position(BridgeSession *session)
 {
 	if (session->placed)
 		return BRIDGE_EXIT_OK;
-	switch (bridge_position_read(session->config, &session->position))
+	switch (bridge_position_read(session->config, &session->position,
+								 &session->known))
 	{
 		case BRIDGE_POSITION_FOUND:
 			return BRIDGE_EXIT_OK;
@@ -148,7 +150,7 @@ find_position(BridgeSession *session)
 		case BRIDGE_POSITION_UNKNOWN:
 			break;
 	}
-	return unhealthy(BRIDGE_SESSION_RETRY, "kafka cannot be reached");
+	return unhealthy(BRIDGE_SESSION_RETRY, bridge_trouble_or("kafka cannot be reached"));
 }
 
 static void
@@ -176,14 +178,28 @@ open_tail(BridgeSession *session)
 {
 	BridgeStream *stream = &session->stream;
 	BridgePlace from = bridge_stream_place(stream, session->confirmed_lsn);
+	BridgeEnds	found = {0};
+	bool		opened;
+	int			code = BRIDGE_EXIT_OK;
 
 	if (stream->compared)
 		return BRIDGE_EXIT_OK;
 	bridge_health_set(BRIDGE_ROLE_PUBLISH, false, "comparing with kafka");
-	if (!bridge_tail_open(session->config, &from, &stream->tail))
-		return unhealthy(BRIDGE_SESSION_RETRY, "kafka cannot be reached");
-	stream->compared = stream->tail == NULL;
-	return BRIDGE_EXIT_OK;
+	opened = bridge_tail_open(session->config, &from, &found, &stream->tail);
+	if (!opened)
+		code = unhealthy(BRIDGE_SESSION_RETRY,
+						 bridge_trouble_or("kafka cannot be reached"));
+	else if (!bridge_ends_check(&session->known, &found))
+		code = BRIDGE_EXIT_LOST;
+	if (code == BRIDGE_EXIT_OK)
+	{
+		stream->compared = stream->tail == NULL;
+		bridge_ends_free(&session->producer->ends);
+		session->producer->ends = found;
+	}
+	else
+		bridge_ends_free(&found);
+	return code;
 }
 
 static void
@@ -193,6 +209,7 @@ tell_start(const BridgeSession *session)
 
 	bridge_database_format_lsn(session->confirmed_lsn, lsn);
 	bridge_metrics_add(BRIDGE_METRIC_PUBLISH_CONNECTS, 1);
+	bridge_trouble_end();
 	bridge_log(BRIDGE_LOG_INFO, "streaming", "slot=%s lsn=%s epoch=%" PRId32
 			   " site=%s", BANK_SLOT, lsn, session->stream.epoch,
 			   session->catalog.site);

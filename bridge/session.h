@@ -25,6 +25,7 @@ typedef struct BridgeSession
 	BridgeWalIdentity identity;
 	BridgeCatalog catalog;
 	BridgePosition position;	/* what Kafka knows, or we last told it */
+	BridgeEnds	known;			/* ends that go with it */
 	BridgeStream stream;
 	bool		placed;			/* the stream knows where it is */
 	uint64_t	idle_lsn;		/* the server had nothing more up to here */

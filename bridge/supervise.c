@@ -186,7 +186,7 @@ tell_end(BridgeRole role, int code)
 		snprintf(reason, sizeof(reason), "process was killed");
 	else
 		snprintf(reason, sizeof(reason), "process ended with exit code %d", code);
-	bridge_health_set(role, false, reason);
+	bridge_health_end(role, reason);
 }
 
 static void
@@ -197,7 +197,6 @@ judge_end(Supervisor *supervisor, Child *child, int status)
 	close(child->lifeline);
 	child->lifeline = -1;
 	child->pid = 0;
-	bridge_metrics_role(child->role, 0);
 	tell_end(child->role, code);
 	bridge_log(code == 0 ? BRIDGE_LOG_INFO : BRIDGE_LOG_WARNING, "role ended",
 			   "ended=%s exit_code=%d signal=%d", bridge_role_name(child->role),

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "config.h"
+#include "ends.h"
 #include "role.h"
 
 typedef struct BridgeSurvey
@@ -20,6 +21,7 @@ typedef struct BridgeSurvey
 	bool		with_content;	/* keeps the values too */
 	int32_t		epoch;			/* the highest one met; 0: none */
 	int64_t		records;
+	BridgeEnds	ends;			/* the caller's to free */
 } BridgeSurvey;
 
 /*

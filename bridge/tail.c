@@ -21,8 +21,10 @@
 #include "contract.h"
 #include "cursor.h"
 #include "database.h"
+#include "kafka.h"
 #include "log.h"
 #include "role.h"
+#include "trouble.h"
 #include "versions.h"
 
 #define TOPICS (BRIDGE_EVENT_TOPICS + 1)
@@ -59,21 +61,15 @@ struct BridgeTail
 static bool
 count_partitions(BridgeTail *tail, TailTopic *topic)
 {
-	const rd_kafka_metadata_t *metadata;
-	rd_kafka_resp_err_t error = rd_kafka_metadata(tail->client, 0, topic->handle,
-												  &metadata,
-												  METADATA_TIMEOUT_MS);
+	rd_kafka_resp_err_t error =
+	bridge_kafka_count_partitions(tail->client, topic->handle,
+								  METADATA_TIMEOUT_MS, &topic->count);
 
-	if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
-	{
-		error = metadata->topics[0].err;
-		topic->count = metadata->topics[0].partition_cnt;
-		rd_kafka_metadata_destroy(metadata);
-	}
 	if (error == RD_KAFKA_RESP_ERR_NO_ERROR && topic->count > 0)
 		return true;
 	bridge_log(BRIDGE_LOG_WARNING, "topic could not be looked at",
 			   "topic=%s error=%s", topic->name, rd_kafka_err2str(error));
+	bridge_trouble_note(error, topic->name);
 	topic->count = 0;
 	return false;
 }
@@ -225,9 +221,20 @@ find_begins(BridgeTail *tail, const BridgePlace *from)
 	return true;
 }
 
+static bool
+note_ends(const BridgeTail *tail, BridgeEnds *ends)
+{
+	for (int t = 0; t < BRIDGE_EVENT_TOPICS; t++)
+		for (int i = 0; i < tail->topics[t].count; i++)
+			if (!bridge_ends_raise(ends, t, i,
+								   tail->topics[t].partitions[i].cursor.end))
+				return false;
+	return true;
+}
+
 bool
 bridge_tail_open(const BridgeConfig *config, const BridgePlace *from,
-				 BridgeTail **tail)
+				 BridgeEnds *ends, BridgeTail **tail)
 {
 	BridgeTail *opened = calloc(1, sizeof(BridgeTail));
 
@@ -237,7 +244,7 @@ bridge_tail_open(const BridgeConfig *config, const BridgePlace *from,
 	opened->client = bridge_cursor_client(config);
 	if (opened->client == NULL || !add_topics(opened) ||
 		!wait_for_ends(opened, config->kafka_settle_ms) ||
-		!find_begins(opened, from))
+		!note_ends(opened, ends) || !find_begins(opened, from))
 	{
 		bridge_tail_close(opened);
 		return false;

@@ -13,6 +13,7 @@
 
 #include "config.h"
 #include "cursor.h"
+#include "ends.h"
 #include "event.h"
 #include "place.h"
 
@@ -41,10 +42,11 @@ typedef struct BridgeTailQuestion
  * Waits until the ends of all partitions have stood still for
  * kafka.settle_ms, and finds where the records from the place on begin.
  * False, logged, where Kafka does not say or the process must stop.  *tail is
- * NULL where there is nothing to compare.
+ * NULL where there is nothing to compare; the ends are noted in any case.
  */
 extern bool bridge_tail_open(const BridgeConfig *config,
-							 const BridgePlace *from, BridgeTail **tail);
+							 const BridgePlace *from, BridgeEnds *ends,
+							 BridgeTail **tail);
 
 /* Asked in the order of the places. */
 extern BridgeTailAnswer bridge_tail_ask(BridgeTail *tail,

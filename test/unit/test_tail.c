@@ -63,10 +63,12 @@ static BridgeTail *
 open_from(int epoch, int lsn)
 {
 	BridgePlace from = {epoch, (uint64_t) lsn, 0};
+	BridgeEnds	ends = {0};
 	BridgeTail *tail;
 
-	if (!bridge_tail_open(&config, &from, &tail))
+	if (!bridge_tail_open(&config, &from, &ends, &tail))
 		tap_ok(false, "the tail is opened");
+	bridge_ends_free(&ends);
 	return tail;
 }
 

@@ -1,0 +1,123 @@
+/*
+ * Ends of partitions.
+ */
+#include "ends.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "log.h"
+
+#define MEMBER "ends"
+
+int
+bridge_ends_find(const char *topic)
+{
+	int			number = BRIDGE_EVENT_TOPICS - 1;
+
+	while (number >= 0 && strcmp(bridge_event_topics[number], topic) != 0)
+		number--;
+	return number;
+}
+
+static bool
+extend(BridgeEnds *ends, int topic, int32_t count)
+{
+	int64_t    *next = realloc(ends->next[topic], (size_t) count * sizeof(*next));
+
+	if (next == NULL)
+		return false;
+	ends->next[topic] = next;
+	while (ends->counts[topic] < count)
+		next[ends->counts[topic]++] = 0;
+	return true;
+}
+
+bool
+bridge_ends_raise(BridgeEnds *ends, int topic, int32_t partition, int64_t next)
+{
+	if (partition >= ends->counts[topic] && !extend(ends, topic, partition + 1))
+		return false;
+	if (next > ends->next[topic][partition])
+		ends->next[topic][partition] = next;
+	return true;
+}
+
+int64_t
+bridge_ends_get(const BridgeEnds *ends, int topic, int32_t partition)
+{
+	return partition < ends->counts[topic] ? ends->next[topic][partition] : 0;
+}
+
+bool
+bridge_ends_check(const BridgeEnds *known, const BridgeEnds *found)
+{
+	for (int t = 0; t < BRIDGE_EVENT_TOPICS; t++)
+	{
+		for (int32_t p = 0; p < known->counts[t]; p++)
+		{
+			int64_t		end = bridge_ends_get(found, t, p);
+
+			if (end >= known->next[t][p])
+				continue;
+			bridge_log(BRIDGE_LOG_ERROR, "topic was made anew or has lost records",
+					   "topic=%s partition=%" PRId32 " end=%" PRId64
+					   " known_end=%" PRId64 " hint=%s", bridge_event_topics[t], p,
+					   end, known->next[t][p], "Run bank-bridge rebuild.");
+			return false;
+		}
+	}
+	return true;
+}
+
+char *
+bridge_ends_append(const BridgeEnds *ends, const char *object, size_t *length)
+{
+	char	   *text = NULL;
+	FILE	   *stream = open_memstream(&text, length);
+
+	if (stream == NULL)
+		return NULL;
+	fprintf(stream, "%.*s,\"" MEMBER "\":{", (int) strlen(object) - 1, object);
+	for (int t = 0; t < BRIDGE_EVENT_TOPICS; t++)
+	{
+		fprintf(stream, "%s\"%s\":[", t > 0 ? "," : "", bridge_event_topics[t]);
+		for (int32_t p = 0; p < ends->counts[t]; p++)
+			fprintf(stream, "%s%" PRId64, p > 0 ? "," : "", ends->next[t][p]);
+		fputc(']', stream);
+	}
+	fputs("}}", stream);
+	if (fclose(stream) == 0)
+		return text;
+	free(text);
+	return NULL;
+}
+
+void
+bridge_ends_free(BridgeEnds *ends)
+{
+	for (int t = 0; t < BRIDGE_EVENT_TOPICS; t++)
+		free(ends->next[t]);
+	memset(ends, 0, sizeof(*ends));
+}
+
+void
+bridge_ends_parse(const char *text, size_t length, BridgeEnds *ends)
+{
+	json_t	   *json = json_loadb(text, length, 0, NULL);
+	json_t	   *member = json_object_get(json, MEMBER);
+
+	bridge_ends_free(ends);
+	for (int t = 0; t < BRIDGE_EVENT_TOPICS; t++)
+	{
+		json_t	   *list = json_object_get(member, bridge_event_topics[t]);
+
+		for (size_t p = 0; p < json_array_size(list); p++)
+			bridge_ends_raise(ends, t, (int32_t) p,
+							  json_integer_value(json_array_get(list, p)));
+	}
+	json_decref(json);
+}
