@@ -3,9 +3,12 @@
  */
 #include "kafka.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 #include <syslog.h>
 
 #include "clock.h"
@@ -19,6 +22,12 @@
 #define TOPIC_COUNT 6
 #define ANSWER_TIMEOUT_MS 1000
 #define ANSWER_WAIT_MS 100
+
+/* As in connections to PostgreSQL (database.c). */
+#define KEEPALIVE_IDLE_S 10
+#define KEEPALIVE_INTERVAL_S 5
+#define KEEPALIVE_COUNT 3
+#define UNANSWERED_MS 30000
 
 typedef struct KafkaDefault
 {
@@ -122,12 +131,35 @@ set_configured(rd_kafka_conf_t *conf, const BridgeConfig *config)
 	return conf;
 }
 
+static void
+set_option(int fd, int option, int value)
+{
+	setsockopt(fd, IPPROTO_TCP, option, &value, sizeof(value));
+}
+
+/* A broker whose packets are lost is given up after half a minute. */
+static int
+open_socket(int domain, int type, int protocol, void *opaque)
+{
+	int			fd = socket(domain, type | SOCK_CLOEXEC, protocol);
+
+	(void) opaque;
+	if (fd < 0)
+		return fd;
+	set_option(fd, TCP_KEEPIDLE, KEEPALIVE_IDLE_S);
+	set_option(fd, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S);
+	set_option(fd, TCP_KEEPCNT, KEEPALIVE_COUNT);
+	set_option(fd, TCP_USER_TIMEOUT, UNANSWERED_MS);
+	return fd;
+}
+
 static rd_kafka_conf_t *
 new_conf(void)
 {
 	rd_kafka_conf_t *conf = rd_kafka_conf_new();
 
 	rd_kafka_conf_set_log_cb(conf, write_log);
+	rd_kafka_conf_set_socket_cb(conf, open_socket);
 	set_defaults(conf, defaults, sizeof(defaults) / sizeof(defaults[0]));
 	return conf;
 }

@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "database.h"
 #include "log.h"
 #include "metrics.h"
 #include "session.h"
@@ -31,6 +32,12 @@
 #define DRAIN_MS 6000
 #define BACKOFF_MAX_MS 10000
 #define BACKOFF_FIRST_MS 250
+
+/* A query may take 10 s (database.c). */
+#define ANSWER_LIMIT_MS 20000
+
+/* A server that is busy may take its time to say so. */
+#define SILENCE_MIN_MS 30000
 
 /* Acknowledgements are served at least once in so many frames. */
 #define FRAME_BATCH 256
@@ -71,6 +78,7 @@ static const Question questions[] = {
 	{ahead_query, AHEAD_INTERVAL_MS, 1, {BRIDGE_METRIC_PUBLISH_ACCOUNTS_AHEAD}},
 };
 
+#define SLOT_QUESTION 1
 #define QUESTIONS ((int) (sizeof(questions) / sizeof(questions[0])))
 
 typedef struct Publisher
@@ -80,6 +88,8 @@ typedef struct Publisher
 	BridgeSession session;
 	bool		reply_due;		/* the server asks for feedback */
 	const Question *asked;		/* its answer is awaited */
+	int64_t		asked_at;
+	int64_t		heard_at;		/* when the server last said something */
 	int64_t		status_at;
 	int64_t		ask_at[QUESTIONS];
 	int64_t		record_at;
@@ -113,16 +123,18 @@ record_position(Publisher *publisher, int64_t now)
 	return bridge_producer_record(&publisher->producer, &position);
 }
 
+/* Where nothing is to be confirmed, the server is asked whether it is there. */
 static bool
 send_status(Publisher *publisher, int64_t now)
 {
 	BridgeSession *session = &publisher->session;
 	int64_t		interval = session->catalog.sender_timeout_ms / 3;
+	bool		due = now >= publisher->status_at;
 	bool		moved = publisher->producer.recorded_lsn > session->confirmed_lsn;
 
 	if (interval == 0 || interval > STATUS_INTERVAL_MS)
 		interval = STATUS_INTERVAL_MS;
-	if (!moved && !publisher->reply_due && now < publisher->status_at)
+	if (!moved && !publisher->reply_due && !due)
 		return true;
 	if (moved)
 		session->confirmed_lsn = publisher->producer.recorded_lsn;
@@ -130,7 +142,31 @@ send_status(Publisher *publisher, int64_t now)
 	publisher->reply_due = false;
 	bridge_metrics_set(BRIDGE_METRIC_PUBLISH_CONFIRMED_LSN,
 					   (int64_t) session->confirmed_lsn);
-	return bridge_wal_confirm(&session->wal, session->confirmed_lsn);
+	return bridge_wal_confirm(&session->wal, session->confirmed_lsn, due);
+}
+
+static bool
+is_silent(Publisher *publisher, int64_t now)
+{
+	int64_t		limit = publisher->session.catalog.sender_timeout_ms;
+	const char *which = NULL;
+
+	/* What is left unread says nothing. */
+	if (!bridge_producer_has_room(&publisher->producer))
+		publisher->heard_at = now;
+	if (limit == 0)
+		limit = BRIDGE_SENDER_TIMEOUT_MS;
+	if (limit < SILENCE_MIN_MS)
+		limit = SILENCE_MIN_MS;
+	if (now - publisher->heard_at > limit)
+		which = "stream";
+	else if (publisher->asked != NULL &&
+			 now - publisher->asked_at > ANSWER_LIMIT_MS)
+		which = "questions";
+	if (which != NULL)
+		bridge_log(BRIDGE_LOG_WARNING, "postgresql is silent; connecting again",
+				   "connection=%s", which);
+	return which != NULL;
 }
 
 static void
@@ -180,6 +216,7 @@ ask(Publisher *publisher, int64_t now)
 			continue;
 		publisher->ask_at[i] = now + interval_of(publisher, &questions[i]);
 		publisher->asked = &questions[i];
+		publisher->asked_at = now;
 		return PQsendQuery(publisher->session.sql, questions[i].query) == 1;
 	}
 	return true;
@@ -247,6 +284,7 @@ take_frames(Publisher *publisher, bool *at_hand)
 									  frame.length, frame.lsn);
 		else
 			session->idle_lsn = frame.lsn;
+		publisher->heard_at = bridge_clock_ms();
 		publisher->reply_due = publisher->reply_due || frame.reply_requested;
 		bridge_wal_release(&frame);
 		if (code != BRIDGE_EXIT_OK)
@@ -262,8 +300,8 @@ do_due(Publisher *publisher)
 {
 	int64_t		now = bridge_clock_ms();
 
-	return record_position(publisher, now) && send_status(publisher, now) &&
-		ask(publisher, now);
+	return !is_silent(publisher, now) && record_position(publisher, now) &&
+		send_status(publisher, now) && ask(publisher, now);
 }
 
 /* One turn of the loop: OK to go on, or the code to leave the session with. */
@@ -307,6 +345,7 @@ stream_until_end(Publisher *publisher)
 	publisher->asked = NULL;
 	memset(publisher->ask_at, 0, sizeof(publisher->ask_at));
 	publisher->status_at = 0;
+	publisher->heard_at = bridge_clock_ms();
 	while (code == BRIDGE_EXIT_OK && !bridge_stop_requested())
 	{
 		int64_t		now = bridge_clock_ms();
@@ -380,6 +419,25 @@ drain(Publisher *publisher)
 			   (unsigned long long) publisher->producer.inflight.records);
 }
 
+/* How far the slot is behind, also while nothing is read from it. */
+static void
+look_at_slot(PGconn **conn, const char *dsn)
+{
+	PGresult   *result;
+
+	if (*conn == NULL)
+		*conn = bridge_database_connect(dsn, BRIDGE_DATABASE_SQL);
+	if (*conn == NULL)
+		return;
+	result = PQexec(*conn, slot_query);
+	take_answer(&questions[SLOT_QUESTION], result);
+	PQclear(result);
+	if (PQstatus(*conn) == CONNECTION_OK)
+		return;
+	PQfinish(*conn);
+	*conn = NULL;
+}
+
 /*
  * A broker that stays silent: the connection is given up, since a server
  * cannot shut down while data it sent is not confirmed.
@@ -387,13 +445,19 @@ drain(Publisher *publisher)
 static void
 wait_for_kafka(Publisher *publisher)
 {
+	PGconn	   *conn = NULL;
+
 	bridge_log(BRIDGE_LOG_WARNING, "kafka makes no progress",
 			   "in_flight=%llu", (unsigned long long)
 			   publisher->producer.inflight.records);
 	bridge_health_set(BRIDGE_ROLE_PUBLISH, false,
 					  bridge_trouble_or("waiting for kafka"));
 	while (!is_moving(publisher) && !publisher->producer.failed)
-		serve_until(publisher, TICK_MS, is_moving);
+	{
+		look_at_slot(&conn, publisher->config->publish_dsn);
+		serve_until(publisher, LOOK_INTERVAL_MS, is_moving);
+	}
+	PQfinish(conn);
 }
 
 static void

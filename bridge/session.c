@@ -17,8 +17,6 @@
 #include "metrics.h"
 #include "trouble.h"
 
-#define DEFAULT_SENDER_TIMEOUT_MS 60000
-
 void
 bridge_session_create(BridgeSession *session, const BridgeConfig *config,
 					  BridgeProducer *producer)
@@ -57,6 +55,9 @@ connect_both(BridgeSession *session)
 		return unhealthy(code, "ledger is not as it must be");
 	if (!bridge_wal_connect(&session->wal, dsn, &session->identity))
 		return unhealthy(BRIDGE_SESSION_RETRY, "postgresql cannot be reached");
+	bridge_metrics_set(BRIDGE_METRIC_PUBLISH_LAG_BYTES,
+					   (int64_t) (session->identity.flushed_lsn -
+								  session->catalog.confirmed_lsn));
 	return bridge_catalog_check_system(&session->catalog, &session->identity);
 }
 
@@ -68,7 +69,7 @@ judge_active(BridgeSession *session)
 	int64_t		limit_ms = session->catalog.sender_timeout_ms;
 
 	if (limit_ms == 0)
-		limit_ms = DEFAULT_SENDER_TIMEOUT_MS;
+		limit_ms = BRIDGE_SENDER_TIMEOUT_MS;
 	if (session->active_since == 0)
 		session->active_since = now;
 	if (now - session->active_since < limit_ms)

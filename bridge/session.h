@@ -16,6 +16,9 @@
 #include "stream.h"
 #include "wal.h"
 
+/* How long a silent peer is waited for where the server does not limit it. */
+#define BRIDGE_SENDER_TIMEOUT_MS 60000
+
 typedef struct BridgeSession
 {
 	const BridgeConfig *config;

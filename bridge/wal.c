@@ -159,7 +159,7 @@ server_time(void)
 }
 
 bool
-bridge_wal_confirm(BridgeWal *wal, uint64_t lsn)
+bridge_wal_confirm(BridgeWal *wal, uint64_t lsn, bool ask)
 {
 	char		feedback[FEEDBACK_SIZE] = {'r'};
 	uint64_t	received = wal->received_lsn > lsn ? wal->received_lsn : lsn;
@@ -168,6 +168,7 @@ bridge_wal_confirm(BridgeWal *wal, uint64_t lsn)
 	bridge_bytes_put_uint64(feedback + 9, lsn);
 	bridge_bytes_put_uint64(feedback + 17, lsn);
 	bridge_bytes_put_uint64(feedback + 25, server_time());
+	feedback[FEEDBACK_SIZE - 1] = ask;
 	if (PQputCopyData(wal->conn, feedback, sizeof(feedback)) < 0)
 		return lost(wal);
 	return bridge_wal_flush(wal);

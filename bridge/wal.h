@@ -61,10 +61,10 @@ extern BridgeWalRead bridge_wal_read(BridgeWal *wal, BridgeWalFrame *frame);
 extern void bridge_wal_release(BridgeWalFrame *frame);
 
 /*
- * Confirms that everything up to lsn may be forgotten.  False, logged, where
- * the connection is gone.
+ * Confirms that everything up to lsn may be forgotten, and asks for an answer
+ * where that is wanted.  False, logged, where the connection is gone.
  */
-extern bool bridge_wal_confirm(BridgeWal *wal, uint64_t lsn);
+extern bool bridge_wal_confirm(BridgeWal *wal, uint64_t lsn, bool ask);
 
 /* Sends what waits; false, logged, where the connection is gone. */
 extern bool bridge_wal_flush(BridgeWal *wal);

@@ -74,6 +74,11 @@ def test_silent_broker(stack):
             before = len(load.outcomes.done)
             time.sleep(SILENCE_S)       # the fault's own length
             assert len(load.outcomes.done) > before, 'the ledger needs no broker'
+            behind = stack.ledger.row(
+                'SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), confirmed_flush_lsn)::int8 AS bytes '
+                "FROM pg_replication_slots WHERE slot_name = 'bank_bridge'")['bytes']
+            eventually(lambda: stack.metric('publish_lag_bytes') >= behind, 'WAL is kept, and told')
+            assert not stack.health()['roles']['publish']['healthy']
         assert watch.peak < LIMIT, f'{watch.peak} bytes'
         postmaster = stack.part('postgresql')
         kill(postmaster, signal.SIGINT)
