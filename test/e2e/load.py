@@ -28,6 +28,7 @@ OPERATIONS = {
 }
 # The server is away, or coming back.
 AWAY = {None, '57P01', '57P02', '57P03', '08006', '08003'}
+FULL = {'53100'}        # its disk is; nothing was done
 
 
 class Outcomes:
@@ -116,7 +117,7 @@ class Client(threading.Thread):
             code = error.pgcode
             if code in AWAY and self.load.may_be_away:
                 self.session = None
-            elif code not in OPERATIONS[name][1]:
+            elif code not in OPERATIONS[name][1] | (FULL if self.load.may_be_away else set()):
                 raise
             else:
                 self.roll_back()
