@@ -2,7 +2,9 @@
  * Balances in Redis, by hiredis.
  *
  * Promises:  a stale balance never replaces a newer one (invariant 10): the
- *            comparison runs inside Redis, by script.
+ *            comparison runs inside Redis, by script.  What counts on puts
+ *            before it, the next part of a batch and the note, goes over
+ *            their connection: a new one may lead to a server without them.
  * Memory:    one malloc'd BankRedis with one connection; every reply is
  *            copied out and freed before a function returns.
  * Not here:  the connection and its limits (redis_link.c); when to try again
@@ -313,7 +315,8 @@ put_pipeline(BankRedis *redis, const BankRedisBalance *balances, int count)
 
 /*
  * A second try meets a server that restarted, or whose scripts were flushed:
- * the new connection loads the script again.
+ * the new connection loads the script again.  Once a part of the batch was
+ * put there is none.
  */
 bool
 bank_redis_put(BankRedis *redis, const BankRedisBalance *balances, int count)
@@ -328,7 +331,7 @@ bank_redis_put(BankRedis *redis, const BankRedisBalance *balances, int count)
 		bank_redis_link_begin(&redis->link);
 		if (put_pipeline(redis, balances + done, size))
 			continue;
-		if (!lost_while_idle(redis, was_connected) ||
+		if (done > 0 || !lost_while_idle(redis, was_connected) ||
 			!put_pipeline(redis, balances + done, size))
 			return false;
 	}
@@ -355,9 +358,14 @@ bank_redis_swap_note(BankRedis *redis, const char *old, const char *note)
 {
 	const char *argv[] = {"EVAL", swap_script, "1", BANK_REDIS_NOTE,
 	old != NULL ? old : "", note};
-	redisReply *reply = ask_again(redis, 6, argv);
+	redisReply *reply = NULL;
 	BankRedisAnswer answer = BANK_REDIS_ABSENT;
 
+	bank_redis_link_begin(&redis->link);
+	if (old == NULL || redis->link.context != NULL)
+		reply = ask(redis, 6, argv);
+	else
+		bank_redis_link_fail(&redis->link, "EVAL", "the connection is gone");
 	if (reply == NULL)
 		return BANK_REDIS_FAILED;
 	if (reply->type == REDIS_REPLY_INTEGER && reply->integer == 1)

@@ -84,8 +84,9 @@ extern BankRedisAnswer bank_redis_get_note(BankRedis *redis, char *note,
 										   size_t size);
 
 /*
- * Writes the note where the old one is still there; old NULL: in any case.
- * Found: it is written.  Absent: another one is there, or none.
+ * Writes the note where the old one is still there, over the connection that
+ * is kept, and no new one; old NULL: in any case.  Found: it is written.
+ * Absent: another one is there, or none.
  */
 extern BankRedisAnswer bank_redis_swap_note(BankRedis *redis, const char *old,
 											const char *note);

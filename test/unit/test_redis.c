@@ -162,9 +162,28 @@ test_note(BankRedis *redis)
 	tamper("RPUSH " BANK_REDIS_NOTE " x");
 	tap_is_int(bank_redis_get_note(redis, note, sizeof(note)), BANK_REDIS_ABSENT,
 			   "a list is none");
+	bank_redis_connect(redis);
 	tap_is_int(bank_redis_swap_note(redis, "second", "third"), BANK_REDIS_ABSENT,
 			   "and is not taken for one");
 	tap_is_int(bank_redis_swap_note(redis, NULL, "third"), BANK_REDIS_FOUND, "but replaced");
+}
+
+/* A server that took another's place has the last note, and not what came after. */
+static void
+test_note_of_another_server(BankRedis *redis)
+{
+	char		note[64] = "";
+
+	bank_redis_swap_note(redis, NULL, "before");
+	put(redis, 1, 1);
+	tamper("DEL " KEY);
+	tamper("CLIENT KILL TYPE normal");
+	tap_is_int(bank_redis_swap_note(redis, "before", "after"), BANK_REDIS_FAILED,
+			   "a note goes over the connection of what it counts on");
+	tap_is_int(bank_redis_swap_note(redis, "before", "after"), BANK_REDIS_FAILED,
+			   "and makes none itself");
+	bank_redis_get_note(redis, note, sizeof(note));
+	tap_is_text(note, "before", "it is as it was");
 }
 
 static void
@@ -273,6 +292,7 @@ test_all(BankRedis *redis)
 {
 	test_order(redis);
 	test_note(redis);
+	test_note_of_another_server(redis);
 	test_garbage(redis, "HDEL " KEY " held");
 	test_garbage(redis, "HSET " KEY " version 9x");
 	test_garbage(redis, "HSET " KEY " epoch -1");
