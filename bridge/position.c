@@ -18,7 +18,7 @@
 
 #define ANSWER_TIMEOUT_MS 5000
 
-/* The last record is among the last ones; it alone writes the topic. */
+/* The last record is among these, with some that were written late. */
 #define TAIL 8
 
 int32_t
@@ -75,24 +75,40 @@ bridge_position_parse(const char *text, size_t length, BridgePosition *position)
 	return valid;
 }
 
+/* Only places of one timeline and epoch can be compared. */
+bool
+bridge_position_is_late(const BridgePosition *record,
+						const BridgePosition *before)
+{
+	if (record->epoch != before->epoch)
+		return record->epoch < before->epoch;
+	return record->system_identifier == before->system_identifier &&
+		record->timeline == before->timeline && record->lsn < before->lsn;
+}
+
 /* Takes what one message says; the last one that is ours wins. */
 static void
 take_message(const rd_kafka_message_t *message, BridgePosition *position,
 			 BridgeEnds *ends, BridgePositionFound *found)
 {
+	BridgePosition record;
+
 	if (message->key == NULL || message->key_len != strlen(BANK_SLOT) ||
 		memcmp(message->key, BANK_SLOT, message->key_len) != 0)
 		return;
-	if (message->payload != NULL &&
-		bridge_position_parse(message->payload, message->len, position))
+	if (message->payload == NULL ||
+		!bridge_position_parse(message->payload, message->len, &record))
+		bridge_log(BRIDGE_LOG_ERROR, "position record is not understood",
+				   "topic=%s offset=%" PRId64, BANK_TOPIC_BRIDGE,
+				   message->offset);
+	else if (*found == BRIDGE_POSITION_NONE ||
+			 !bridge_position_is_late(&record, position))
 	{
+		*position = record;
 		*found = BRIDGE_POSITION_FOUND;
 		if (ends != NULL)
 			bridge_ends_parse(message->payload, message->len, ends);
-		return;
 	}
-	bridge_log(BRIDGE_LOG_ERROR, "position record is not understood",
-			   "topic=%s offset=%" PRId64, BANK_TOPIC_BRIDGE, message->offset);
 }
 
 /* Reads from the first offset up to, and without, the end. */
@@ -173,6 +189,7 @@ bridge_position_read(const BridgeConfig *config, BridgePosition *position,
 	if (conf == NULL)
 		return BRIDGE_POSITION_UNKNOWN;
 	bridge_kafka_set(conf, "enable.partition.eof", "true");
+	bridge_kafka_set(conf, "auto.offset.reset", "error");
 	client = bridge_kafka_client(RD_KAFKA_CONSUMER, conf);
 	if (client == NULL)
 		return BRIDGE_POSITION_UNKNOWN;

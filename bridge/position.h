@@ -48,8 +48,15 @@ extern bool bridge_position_parse(const char *text, size_t length,
 								  BridgePosition *position);
 
 /*
- * Reads the last record, and the ends it tells where ends is not NULL; waits
- * a few seconds at most.
+ * A record written late says less than the one before it: a publisher was
+ * frozen while another one worked.
+ */
+extern bool bridge_position_is_late(const BridgePosition *record,
+									const BridgePosition *before);
+
+/*
+ * Reads the last record that is not late, and the ends it tells where ends is
+ * not NULL; waits a few seconds at most.
  */
 extern BridgePositionFound bridge_position_read(const BridgeConfig *config,
 												BridgePosition *position,

@@ -112,6 +112,21 @@ refuse_position(const BridgeSession *session, const char *what,
 	return BRIDGE_EXIT_LOST;
 }
 
+/*
+ * What this process knows is old where another publisher had the slot.  The
+ * next process asks Kafka, and refuses a slot that none of us moved.
+ */
+static int
+begin_anew(const BridgeSession *session)
+{
+	char		slot_lsn[BRIDGE_LSN_SIZE];
+
+	bridge_database_format_lsn(session->catalog.confirmed_lsn, slot_lsn);
+	bridge_log(BRIDGE_LOG_WARNING, "slot was moved while this process had it not",
+			   "slot=%s slot_lsn=%s", BANK_SLOT, slot_lsn);
+	return BRIDGE_EXIT_FAILED;
+}
+
 static int
 judge_position(const BridgeSession *session)
 {
@@ -123,9 +138,10 @@ judge_position(const BridgeSession *session)
 							   "position record is of another system or timeline",
 							   "Run bank-bridge rebuild --new-epoch.");
 	if (session->catalog.confirmed_lsn > position->lsn)
-		return refuse_position(session,
-							   "slot was recreated or moved by somebody else",
-							   "Run bank-bridge rebuild.");
+		return session->placed ? begin_anew(session) :
+			refuse_position(session,
+							"slot was recreated or moved by somebody else",
+							"Run bank-bridge rebuild.");
 	if (session->identity.flushed_lsn < position->lsn)
 		return refuse_position(session, "WAL ends before what was published",
 							   "Run bank-bridge rebuild --new-epoch.");

@@ -11,7 +11,7 @@ import pytest
 
 import checker
 from faults import own_bridge, require_ended, under_load
-from stack import eventually, kill
+from stack import ended, eventually, kill
 
 KILLS = 5
 SENDER_TIMEOUT_S = 3
@@ -203,3 +203,40 @@ def test_a_role_alone_serves_its_metrics(stack):
                 assert bridge.wait(60) == 0
         assert asked > 10
         stack.up()
+
+
+def test_frozen_publisher_comes_back(stack, short_timeout):
+    """What it knew of the slot is old when nobody is left: it begins anew."""
+    frozen, supervisor = stack.role('publish'), stack.part('bridge')
+    with under_load(stack, two_publishers=True):
+        first_reader = reader(stack)
+        kill(frozen, signal.SIGSTOP)
+        with own_bridge('publish', http_port='0'):
+            eventually(lambda: reader(stack) not in (None, first_reader),
+                       'the second reads the slot')
+            stack.published()
+        kill(frozen, signal.SIGCONT)
+        eventually(lambda: stack.role('publish') not in (None, frozen), 'publish works again')
+    assert not ended(supervisor)
+
+
+def position_records(stack, *words, **more):
+    return subprocess.run(['kcat', '-b', stack.env['BANK_KAFKA_BROKERS'], '-t', 'bank.bridge',
+                           '-p', '0', *words], stdout=subprocess.PIPE, check=True, timeout=60,
+                          text=True, **more).stdout.splitlines()
+
+
+def test_position_written_late(stack):
+    """A publisher that was frozen may write its record after its successor's."""
+    early = position_records(stack, '-C', '-e', '-q', '-o', '-1')[-1]
+    _, payer, payee = stack.customer('BRL', 'BRL', money=10)
+    stack.transfer(payer, payee, 1)
+    stack.published()
+    supervisor = stack.part('bridge')
+    kill(supervisor)
+    require_ended([supervisor])
+    position_records(stack, '-P', '-k', 'bank_bridge', input=early)
+    assert json.loads(early)['lsn'] != json.loads(
+        position_records(stack, '-C', '-e', '-q', '-o', '-2')[0])['lsn']
+    stack.up()
+    stack.quiet()

@@ -51,9 +51,27 @@ test_epoch(void)
 			   "one that began before the slot");
 }
 
+static void
+test_late(void)
+{
+	BridgePosition before = sample();
+	BridgePosition record = sample();
+
+	tap_ok(!bridge_position_is_late(&record, &before), "the same again is not late");
+	record.lsn = before.lsn - 1;
+	tap_ok(bridge_position_is_late(&record, &before), "one that says less is");
+	record.timeline = 3;
+	tap_ok(!bridge_position_is_late(&record, &before), "another timeline's is not");
+	record.epoch = 2;
+	tap_ok(bridge_position_is_late(&record, &before), "an older epoch's is");
+	record.epoch = 4;
+	tap_ok(!bridge_position_is_late(&record, &before), "a newer epoch's is not");
+}
+
 int
 main(void)
 {
+	test_late();
 	test_round_trip();
 	test_epoch();
 	return tap_done();
