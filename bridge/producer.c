@@ -22,6 +22,9 @@
 /* Records take about 2 kB each in librdkafka, headers included. */
 #define RECORD_LIMIT 6000
 #define RECORD_LIMIT_TEXT "12000"
+
+/* Bytes of their values, which only dead letters come near. */
+#define QUEUE_LIMIT (8 * 1024 * 1024)
 #define TRANSACTION_LIMIT 8192
 #define ERROR_SIZE 256
 
@@ -117,6 +120,13 @@ note_end(BridgeProducer *producer, const rd_kafka_message_t *message)
 }
 
 static void
+count_queued(BridgeProducer *producer, int64_t bytes)
+{
+	producer->queued += bytes;
+	bridge_metrics_set(BRIDGE_METRIC_PUBLISH_QUEUE_BYTES, producer->queued);
+}
+
+static void
 note_delivery(rd_kafka_t *client, const rd_kafka_message_t *message,
 			  void *opaque)
 {
@@ -125,7 +135,7 @@ note_delivery(rd_kafka_t *client, const rd_kafka_message_t *message,
 
 	(void) client;
 	if (number != POSITION_OPAQUE)
-		bridge_metrics_add(BRIDGE_METRIC_PUBLISH_QUEUE_BYTES, -(int64_t) message->len);
+		count_queued(producer, -(int64_t) message->len);
 	if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR)
 	{
 		bridge_metrics_add(BRIDGE_METRIC_PUBLISH_DELIVERY_ERRORS, 1);
@@ -289,7 +299,7 @@ bool
 bridge_producer_has_room(const BridgeProducer *producer)
 {
 	return producer->inflight.records + BRIDGE_EVENT_MAX <= RECORD_LIMIT &&
-		!bridge_inflight_full(&producer->inflight);
+		producer->queued < QUEUE_LIMIT && !bridge_inflight_full(&producer->inflight);
 }
 
 bool
@@ -369,8 +379,7 @@ bridge_producer_send(BridgeProducer *producer, const BridgeEvent *event,
 	if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
 		rd_kafka_headers_destroy(headers);
 	else
-		bridge_metrics_add(BRIDGE_METRIC_PUBLISH_QUEUE_BYTES,
-						   (int64_t) event->value_length);
+		count_queued(producer, (int64_t) event->value_length);
 	return judge_sent(producer, event->topic, lsn, error);
 }
 
@@ -414,8 +423,7 @@ bridge_producer_bury(BridgeProducer *producer, const BridgeValue *received,
 	if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
 	{
 		bridge_metrics_add(BRIDGE_METRIC_PUBLISH_DEAD, 1);
-		bridge_metrics_add(BRIDGE_METRIC_PUBLISH_QUEUE_BYTES,
-						   (int64_t) bridge_dead_value_length(received->length));
+		count_queued(producer, (int64_t) bridge_dead_value_length(received->length));
 	}
 	return judge_sent(producer, BANK_TOPIC_DEAD, lsn, error);
 }

@@ -39,6 +39,7 @@ typedef struct BridgeProducer
 	rd_kafka_topic_t *topics[BRIDGE_PRODUCER_TOPICS];
 	int			wakeup[2];		/* librdkafka writes to the second */
 	BridgeInflight inflight;
+	int64_t		queued;			/* bytes of values not acknowledged */
 	char		source[80];		/* ce_source */
 	uint64_t	recorded_lsn;	/* the acknowledged position record */
 	uint64_t	recording_lsn;	/* the one on its way; 0: none */

@@ -1,11 +1,13 @@
 """The roles project and report on a stack of their own: replays, late records,
 a Redis that is away, a paused process, and a record that is no record."""
+import contextlib
 import json
 import os
 import pathlib
 import re
 import signal
 import subprocess
+import threading
 import time
 import urllib.request
 import uuid
@@ -339,6 +341,43 @@ def test_what_bank_dead_does_not_take_is_not_passed_over(accounts, topic, kind, 
     wait_until(lambda: health()['healthy'] and query(*where) == str(int(before) + 3),
                'the role does not go on')
     assert len(letters(key)) == 3
+
+
+@contextlib.contextmanager
+def flood_of_poison(topic):
+    """One record after the other that nobody understands."""
+    kcat = subprocess.Popen(['kcat', '-P', '-b', env()['BANK_KAFKA_BROKERS'], '-t', topic,
+                             '-K', ':'], stdin=subprocess.PIPE)
+    ended = threading.Event()
+
+    def feed():
+        while not ended.wait(0.1):
+            kcat.stdin.write(b'poison:poison\n')
+            kcat.stdin.flush()
+
+    feeder = threading.Thread(target=feed)
+    feeder.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        feeder.join()
+        kcat.stdin.close()
+        assert kcat.wait(DEADLINE) == 0
+
+
+def test_letters_hold_up_no_publisher(accounts):
+    """Those of the other roles arrive while it waits for ends that stand still."""
+    buried, pid = metric('project_dead_total'), pid_of('publish')
+    with flood_of_poison('bank.balances'):
+        wait_until(lambda: metric('project_dead_total') > buried, 'nothing is buried')
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: pid_of('publish') != pid and health()['roles']['publish']['healthy'],
+                   'publish does not begin')
+        now = metric('project_dead_total')
+        wait_until(lambda: metric('project_dead_total') > now, 'nothing more is buried')
+    transfer(accounts)
+    wait_until(lambda: is_caught_up(accounts), 'the stack does not follow')
 
 
 def redis_cli(*words):

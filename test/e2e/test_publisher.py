@@ -240,3 +240,29 @@ def test_position_written_late(stack):
         position_records(stack, '-C', '-e', '-q', '-o', '-2')[0])['lsn']
     stack.up()
     stack.quiet()
+
+
+ROWS = 200
+ROW_BYTES = 400000
+QUEUE_BYTES = 10 * 2**20    # what the publisher may have in hand, and some
+
+
+def test_large_foreign_rows_wait(stack):
+    """More than fits in the producer's memory, while Kafka is silent, holds the
+    stream up and ends nothing."""
+    publisher, buried = stack.role('publish'), stack.metric('publish_dead_total')
+    broker = stack.part('kafka')
+    with foreign_table(stack):
+        kill(broker, signal.SIGSTOP)
+        try:
+            stack.ledger.rows(
+                f"INSERT INTO public.foreign_row SELECT repeat(md5(g::text), {ROW_BYTES // 32}) "
+                f'FROM generate_series(1, {ROWS}) AS g')
+            eventually(lambda: stack.health()['roles']['publish']['reason'] ==
+                       'kafka does not acknowledge', 'the silence is seen')
+            assert 0 < stack.metric('publish_queue_bytes') < QUEUE_BYTES
+        finally:
+            kill(broker, signal.SIGCONT)
+        eventually(lambda: stack.metric('publish_dead_total') == buried + ROWS, 'all are buried')
+        stack.published()
+    eventually(lambda: stack.role('publish') == publisher, 'publish works, the same as before')
