@@ -93,7 +93,7 @@ typedef struct Publisher
 	int64_t		status_at;
 	int64_t		ask_at[QUESTIONS];
 	int64_t		record_at;
-	int			backoff_ms;
+	int			backoff_ms;		/* grows until a session brings something */
 } Publisher;
 
 /* Everything before it has reached Kafka. */
@@ -277,8 +277,9 @@ take_frames(Publisher *publisher, bool *at_hand)
 		read = bridge_wal_read(&session->wal, &frame);
 		if (read == BRIDGE_WAL_NOTHING)
 			return BRIDGE_EXIT_OK;
-		if (read == BRIDGE_WAL_CLOSED)
-			return BRIDGE_SESSION_RETRY;
+		if (read != BRIDGE_WAL_FRAME)
+			return read == BRIDGE_WAL_LOST ? BRIDGE_EXIT_LOST : BRIDGE_SESSION_RETRY;
+		publisher->backoff_ms = BACKOFF_FIRST_MS;
 		if (frame.data != NULL)
 			code = bridge_stream_take(&session->stream, frame.data,
 									  frame.length, frame.lsn);
@@ -476,10 +477,7 @@ run_session(Publisher *publisher)
 	int			code = bridge_session_open(&publisher->session);
 
 	if (code == BRIDGE_EXIT_OK)
-	{
-		publisher->backoff_ms = BACKOFF_FIRST_MS;
 		code = stream_until_end(publisher);
-	}
 	if (bridge_stop_requested() && code == BRIDGE_EXIT_OK)
 		drain(publisher);
 	bridge_session_close(&publisher->session);

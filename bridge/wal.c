@@ -16,6 +16,7 @@
 #include "log.h"
 
 #define SQLSTATE_OBJECT_IN_USE "55006"
+#define SQLSTATE_UNDEFINED_FILE "58P01"
 #define UNIX_SECONDS_OF_2000 946684800
 #define FEEDBACK_SIZE 34
 #define END_TIMEOUT_MS 500
@@ -116,11 +117,19 @@ static BridgeWalRead
 judge_end(BridgeWal *wal)
 {
 	PGresult   *result = PQgetResult(wal->conn);
+	const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+	bool		missing = state != NULL &&
+	strcmp(state, SQLSTATE_UNDEFINED_FILE) == 0;
 
-	bridge_log(BRIDGE_LOG_WARNING, "stream ended by the server", "error=%s",
-			   PQresultErrorMessage(result));
+	if (missing)
+		bridge_log(BRIDGE_LOG_ERROR, "server lacks WAL that the slot needs",
+				   "error=%s hint=%s", PQresultErrorMessage(result),
+				   "Run bank-bridge rebuild.");
+	else
+		bridge_log(BRIDGE_LOG_WARNING, "stream ended by the server", "error=%s",
+				   PQresultErrorMessage(result));
 	PQclear(result);
-	return BRIDGE_WAL_CLOSED;
+	return missing ? BRIDGE_WAL_LOST : BRIDGE_WAL_CLOSED;
 }
 
 BridgeWalRead

@@ -35,7 +35,8 @@ typedef enum BridgeWalRead
 {
 	BRIDGE_WAL_FRAME,
 	BRIDGE_WAL_NOTHING,			/* nothing has arrived yet */
-	BRIDGE_WAL_CLOSED			/* the stream has ended; logged */
+	BRIDGE_WAL_CLOSED,			/* the stream has ended; logged */
+	BRIDGE_WAL_LOST				/* for want of a file of WAL; logged */
 } BridgeWalRead;
 
 /* A keepalive, or, where data is not NULL, one message of the plugin. */

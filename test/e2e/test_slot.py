@@ -6,7 +6,7 @@ import pytest
 
 import checker
 from faults import own_bridge, require_ended, under_load
-from stack import eventually, kill, script
+from stack import RUN, eventually, kill, script
 
 SLOT = "'bank_bridge'"
 
@@ -67,12 +67,22 @@ def invalidate(stack):
     stack.ledger.rows('SELECT pg_reload_conf()')
 
 
+def remove_wal(stack):
+    """A file of WAL that only the slot needs."""
+    needed = stack.ledger.row('SELECT pg_walfile_name(restart_lsn) AS file '
+                              f'FROM pg_replication_slots WHERE slot_name = {SLOT}')['file']
+    stack.ledger.rows('SELECT pg_switch_wal()')
+    stack.ledger.rows('CHECKPOINT')
+    (RUN / 'postgresql/pg_wal' / needed).unlink()
+
+
 @pytest.mark.parametrize('break_slot, code, reason', [
     (drop, 3, 'slot bank_bridge is missing'),
     (of_another_plugin, 3, 'slot bank_bridge is of another plugin or database'),
     (recreate, 4, 'slot was recreated or moved by somebody else'),
     (advance, 4, 'slot was recreated or moved by somebody else'),
-    (invalidate, 4, 'slot bank_bridge has lost its WAL')])
+    (invalidate, 4, 'slot bank_bridge has lost its WAL'),
+    (remove_wal, 4, 'server lacks WAL that the slot needs')])
 def test_broken_slot_is_named_and_repaired(stack, break_slot, code, reason):
     with bridge_killed(stack):
         break_slot(stack)
