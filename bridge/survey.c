@@ -92,7 +92,18 @@ put(Reading *reading, const char *text, size_t length)
 	return PQputCopyData(reading->conn, text, (int) length) == 1;
 }
 
-/* The value as a field of COPY, where a backslash begins an escape. */
+/* How much is taken by COPY as it is. */
+static size_t
+plain_length(const char *text, size_t length)
+{
+	size_t		plain = 0;
+
+	while (plain < length && strchr("\\\n\r\t", text[plain]) == NULL)
+		plain++;
+	return plain;
+}
+
+/* The value, which is JSON and hence has no NUL, as a field of COPY. */
 static bool
 put_content(Reading *reading, const rd_kafka_message_t *message)
 {
@@ -103,15 +114,19 @@ put_content(Reading *reading, const rd_kafka_message_t *message)
 		return put(reading, "\\N", 2);
 	while (left > 0)
 	{
-		const char *found = memchr(rest, '\\', left);
-		size_t		plain = found == NULL ? left : (size_t) (found - rest);
+		size_t		plain = plain_length(rest, left);
 
-		if (!put(reading, rest, plain) ||
-			(found != NULL && !put(reading, "\\\\", 2)))
+		if (!put(reading, rest, plain))
 			return false;
-		plain += found == NULL ? 0 : 1;
 		rest += plain;
 		left -= plain;
+		if (left == 0)
+			break;
+		/* White space of JSON would end the field or the line. */
+		if (!(*rest == '\\' ? put(reading, "\\\\", 2) : put(reading, " ", 1)))
+			return false;
+		rest++;
+		left--;
 	}
 	return true;
 }
