@@ -20,6 +20,7 @@
 #define SCRAM_WORKS_SINCE 0x020601ff
 #define WRITE_TIMEOUT_MS 10000
 #define TOPIC_COUNT 6
+#define TOPIC_PREFIX "topic."
 #define ANSWER_TIMEOUT_MS 1000
 #define ANSWER_WAIT_MS 100
 
@@ -63,9 +64,12 @@ static const char *const reserved[] = {
 	"allow.auto.create.topics"
 };
 
+/* The library takes a topic's property under this prefix too. */
 bool
 bridge_kafka_reserved(const char *name)
 {
+	if (strncmp(name, TOPIC_PREFIX, strlen(TOPIC_PREFIX)) == 0)
+		name += strlen(TOPIC_PREFIX);
 	for (size_t i = 0; i < sizeof(reserved) / sizeof(reserved[0]); i++)
 		if (strcmp(name, reserved[i]) == 0)
 			return true;
