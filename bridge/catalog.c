@@ -222,7 +222,9 @@ judge_slot(const PGresult *result, BridgeCatalog *catalog)
 					  "Run bank-bridge rebuild, which makes it anew.");
 	if (strcmp(PQgetvalue(result, 0, 1), "lost") == 0 ||
 		!bridge_database_parse_lsn(PQgetvalue(result, 0, 2),
-								   &catalog->confirmed_lsn))
+								   &catalog->confirmed_lsn) ||
+		!bridge_database_parse_lsn(PQgetvalue(result, 0, 3),
+								   &catalog->flushed_lsn))
 		return refuse(BRIDGE_EXIT_LOST, "slot " BANK_SLOT " has lost its WAL",
 					  "Run bank-bridge rebuild, which sends again what Kafka "
 					  "lacks.");
@@ -236,7 +238,8 @@ check_slot(PGconn *conn, BridgeCatalog *catalog)
 							   "SELECT coalesce(plugin OPERATOR(pg_catalog.=) 'pgoutput'"
 							   " AND database OPERATOR(pg_catalog.=)"
 							   " pg_catalog.current_database(), false),"
-							   " wal_status, confirmed_flush_lsn "
+							   " wal_status, confirmed_flush_lsn,"
+							   " pg_catalog.pg_current_wal_flush_lsn() "
 							   "FROM pg_catalog.pg_replication_slots "
 							   "WHERE slot_name OPERATOR(pg_catalog.=) '"
 							   BANK_SLOT "'");

@@ -17,6 +17,7 @@ typedef struct BridgeCatalog
 	int64_t		system_identifier;	/* of that epoch */
 	int32_t		timeline;
 	uint64_t	confirmed_lsn;	/* of the slot */
+	uint64_t	flushed_lsn;	/* end of the WAL, when the slot was read */
 	int64_t		sender_timeout_ms;	/* 0: none */
 } BridgeCatalog;
 

@@ -1,9 +1,9 @@
 /*
  * How a session begins.
  *
- * The order matters: the slot is read once it is ours, and the position
- * record after the slot, since a predecessor writes the record first and
- * moves the slot afterwards.  Kafka's tail comes last: once the slot is ours,
+ * The order matters: slot and end of WAL are read once the slot is ours, and
+ * the position record after them, since a predecessor writes the record first
+ * and moves the slot afterwards.  Kafka's tail comes last: once the slot is ours,
  * no predecessor reads more.
  */
 #include "session.h"
@@ -56,7 +56,7 @@ connect_both(BridgeSession *session)
 	if (!bridge_wal_connect(&session->wal, dsn, &session->identity))
 		return unhealthy(BRIDGE_SESSION_RETRY, "postgresql cannot be reached");
 	bridge_metrics_set(BRIDGE_METRIC_PUBLISH_LAG_BYTES,
-					   (int64_t) (session->identity.flushed_lsn -
+					   (int64_t) (session->catalog.flushed_lsn -
 								  session->catalog.confirmed_lsn));
 	return bridge_catalog_check_system(&session->catalog, &session->identity);
 }
@@ -105,7 +105,7 @@ refuse_position(const BridgeSession *session, const char *what,
 
 	bridge_database_format_lsn(session->catalog.confirmed_lsn, slot_lsn);
 	bridge_database_format_lsn(session->position.lsn, record_lsn);
-	bridge_database_format_lsn(session->identity.flushed_lsn, flushed_lsn);
+	bridge_database_format_lsn(session->catalog.flushed_lsn, flushed_lsn);
 	bridge_log(BRIDGE_LOG_ERROR, what,
 			   "slot_lsn=%s record_lsn=%s wal_lsn=%s hint=%s", slot_lsn,
 			   record_lsn, flushed_lsn, hint);
@@ -142,7 +142,7 @@ judge_position(const BridgeSession *session)
 			refuse_position(session,
 							"slot was recreated or moved by somebody else",
 							"Run bank-bridge rebuild.");
-	if (session->identity.flushed_lsn < position->lsn)
+	if (session->catalog.flushed_lsn < position->lsn)
 		return refuse_position(session, "WAL ends before what was published",
 							   "Run bank-bridge rebuild --new-epoch.");
 	return BRIDGE_EXIT_OK;

@@ -37,9 +37,7 @@ static bool
 identify(BridgeWal *wal, BridgeWalIdentity *identity)
 {
 	PGresult   *result = PQexec(wal->conn, "IDENTIFY_SYSTEM");
-	bool		done = PQresultStatus(result) == PGRES_TUPLES_OK &&
-	bridge_database_parse_lsn(PQgetvalue(result, 0, 2),
-							  &identity->flushed_lsn);
+	bool		done = PQresultStatus(result) == PGRES_TUPLES_OK;
 
 	if (done)
 	{

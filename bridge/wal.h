@@ -21,7 +21,6 @@ typedef struct BridgeWalIdentity
 {
 	int64_t		system_identifier;
 	int32_t		timeline;
-	uint64_t	flushed_lsn;
 } BridgeWalIdentity;
 
 typedef enum BridgeWalStart
