@@ -151,6 +151,14 @@ ends_run(int code)
 		code == BRIDGE_EXIT_LOST || code == BRIDGE_EXIT_FENCED;
 }
 
+/* The lifeline tells one that cannot yet take the signal. */
+static void
+stop_child(const Child *child)
+{
+	kill(child->pid, SIGTERM);
+	shutdown(child->lifeline, SHUT_WR);
+}
+
 static void
 stop_children(Supervisor *supervisor)
 {
@@ -160,7 +168,7 @@ stop_children(Supervisor *supervisor)
 	supervisor->kill_at = bridge_clock_ms() + STOP_MS;
 	for (int i = 0; i < supervisor->count; i++)
 		if (supervisor->children[i].pid > 0)
-			kill(supervisor->children[i].pid, SIGTERM);
+			stop_child(&supervisor->children[i]);
 }
 
 static void
