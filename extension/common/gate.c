@@ -16,6 +16,9 @@
 /* One transfer may be asked to wait longer than all of them together. */
 #define PAUSE_MAX_S 60
 
+/* Nothing is told apart beyond so many in a row. */
+#define COUNT_MAX 1000
+
 static int
 least(int a, int b)
 {
@@ -135,11 +138,11 @@ note_failures(BankGate *gate, int count, int64_t now)
 {
 	bool		is_open = gate->opened_until != 0 && !gate->probing;
 
-	gate->failures = least(gate->failures + count, 1000);
+	gate->failures = least(gate->failures + least(count, COUNT_MAX), COUNT_MAX);
 	if (is_open || gate->failures < BANK_GATE_FAILURES)
 		return;
 	gate->probing = false;
-	gate->openings = least(gate->openings + 1, 1000);
+	gate->openings = least(gate->openings + 1, COUNT_MAX);
 	gate->opened_until = now + growing_us(OPEN_FIRST_S, OPEN_MAX_S, gate->openings);
 }
 
@@ -153,7 +156,7 @@ note_slowdown(BankGate *gate, int pause_s, int64_t now)
 	if (!is_ahead(gate->paused_until, PAUSE_MAX_S * SECOND_US, now))
 	{
 		gate->paused_until = 0;
-		gate->slowdowns = least(gate->slowdowns + 1, 1000);
+		gate->slowdowns = least(gate->slowdowns + 1, COUNT_MAX);
 	}
 	own = growing_us(SLOW_FIRST_S, SLOW_MAX_S, gate->slowdowns);
 	if (pause < own)

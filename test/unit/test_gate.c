@@ -3,6 +3,8 @@
  */
 #include "gate.h"
 
+#include <limits.h>
+
 #include "tap.h"
 
 #define S INT64_C(1000000)
@@ -41,6 +43,18 @@ fail_times(BankGate *gate, int times, int64_t now)
 {
 	for (int i = 0; i < times; i++)
 		bank_gate_note(gate, &failure, now);
+}
+
+static void
+check_many(void)
+{
+	const BankGateAnswers many = {.failed = INT_MAX};
+	BankGate	gate = {0};
+
+	fail_times(&gate, 1, START);
+	bank_gate_note(&gate, &many, START);
+	tap_is_int(bank_gate_admit(&gate, &unlimited, START, 64), 0,
+			   "any number of failures opens");
 }
 
 static void
@@ -160,6 +174,7 @@ main(void)
 {
 	check_bucket();
 	check_opening();
+	check_many();
 	check_probe();
 	check_slowdown();
 	check_counting();
