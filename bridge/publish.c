@@ -90,6 +90,7 @@ typedef struct Publisher
 	const Question *asked;		/* its answer is awaited */
 	int64_t		asked_at;
 	int64_t		heard_at;		/* when the server last said something */
+	int64_t		turned_at;		/* when the loop's last turn began */
 	int64_t		status_at;
 	int64_t		ask_at[QUESTIONS];
 	int64_t		record_at;
@@ -305,6 +306,25 @@ do_due(Publisher *publisher)
 		send_status(publisher, now) && ask(publisher, now);
 }
 
+/*
+ * A process that was stopped for as long as the server waits has lost the
+ * slot, and nothing that still is in the socket may be sent.
+ */
+static bool
+stood_still(Publisher *publisher)
+{
+	int64_t		limit_ms = publisher->session.catalog.sender_timeout_ms;
+	int64_t		now = bridge_clock_ms();
+	int64_t		passed_ms = now - publisher->turned_at;
+
+	publisher->turned_at = now;
+	if (limit_ms == 0 || passed_ms < limit_ms)
+		return false;
+	bridge_log(BRIDGE_LOG_WARNING, "the process stood still", "ms=%lld",
+			   (long long) passed_ms);
+	return true;
+}
+
 /* One turn of the loop: OK to go on, or the code to leave the session with. */
 static int
 turn(Publisher *publisher)
@@ -313,6 +333,8 @@ turn(Publisher *publisher)
 	bool		at_hand;
 	int			code;
 
+	if (stood_still(publisher))
+		return BRIDGE_SESSION_RETRY;
 	bridge_producer_serve(&publisher->producer);
 	if (publisher->producer.failed)
 		return publisher->producer.code;
@@ -344,6 +366,7 @@ stream_until_end(Publisher *publisher)
 	int			code = BRIDGE_EXIT_OK;
 
 	publisher->asked = NULL;
+	publisher->turned_at = bridge_clock_ms();
 	memset(publisher->ask_at, 0, sizeof(publisher->ask_at));
 	publisher->status_at = 0;
 	publisher->heard_at = bridge_clock_ms();
