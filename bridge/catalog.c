@@ -59,6 +59,24 @@ bridge_catalog_check_extension(PGconn *conn)
 	return code;
 }
 
+/* A standby has no slot of ours; it may be promoted, or leave the list of hosts. */
+static BridgeExit
+check_primary(PGconn *conn, BridgeCatalog *catalog)
+{
+	PGresult   *result = query(conn, "SELECT pg_catalog.pg_is_in_recovery()");
+	BridgeExit	code = BRIDGE_EXIT_OK;
+
+	(void) catalog;
+	if (result == NULL)
+		return BRIDGE_EXIT_FAILED;
+	if (is_true(result, 0, 0))
+		code = refuse(BRIDGE_EXIT_FAILED, "server is a standby",
+					  "Promote it, or add target_session_attrs=read-write "
+					  "to a connection string with several hosts.");
+	PQclear(result);
+	return code;
+}
+
 static BridgeExit
 check_extension(PGconn *conn, BridgeCatalog *catalog)
 {
@@ -284,7 +302,8 @@ BridgeExit
 bridge_catalog_read_ledger(PGconn *conn, BridgeCatalog *catalog)
 {
 	static const CatalogCheck checks[] = {
-		check_extension, check_site, check_publication, check_tables, check_epoch
+		check_primary, check_extension, check_site, check_publication,
+		check_tables, check_epoch
 	};
 	BridgeExit	code = BRIDGE_EXIT_OK;
 

@@ -1,6 +1,7 @@
 """The server dies under load and its standby takes over: another timeline,
 without the commits that had not reached it.  Run by make chaos."""
 import checker
+from faults import own_bridge
 from load import Load
 from stack import eventually
 from test_recovery import (COPY, DATA, KEPT, LOST, OLD, back_up, binaries_of, go_on,
@@ -31,6 +32,15 @@ def stop_following(standby):
     eventually(lambda: not standby.rows('SELECT 1 FROM pg_stat_wal_receiver'), 'it is cut off')
 
 
+def require_waiting(stack):
+    """A publisher that has found the standby waits for its promotion."""
+    dsn = f'host={stack.env["PGHOST"]} port={PORT} dbname=bank user=bank_publish'
+    with own_bridge('publish', http_port='0', publish_dsn=dsn) as bridge:
+        eventually(lambda: bridge.said().count('server is a standby') > 1, 'it asks again')
+        bridge.terminate()
+        assert bridge.wait(60) == 0
+
+
 def promote(standby):
     standby.rows('SELECT pg_promote()')
     eventually(lambda: not standby.row('SELECT pg_is_in_recovery() AS yes')['yes'],
@@ -48,6 +58,7 @@ def test_failover_to_a_standby(stack):
         standby = stack.session('postgres', PGPORT=PORT)
         with Load(stack, pause_s=0.01, may_be_away=True) as load:
             eventually(lambda: load.reached(KEPT), 'postings that reach the standby')
+            require_waiting(stack)
             stop_following(standby)
             kept = len(load.outcomes.done)
             eventually(lambda: load.reached(kept + LOST), 'postings that do not')

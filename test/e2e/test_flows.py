@@ -183,7 +183,7 @@ def test_age_of_the_newest_seal_is_told(stack):
 
     def sealed(number):
         stack.ledger.rows('SELECT bank_ledger.beat()')
-        return stack.ledger.row(newest)['n'] > number
+        return (stack.ledger.row(newest)['n'] or 0) > number
 
     def age():
         return float(stack.sample('publish_seal_age_seconds'))
