@@ -114,27 +114,41 @@ read_position(const BridgeConfig *config, BridgePosition *position)
 	return found;
 }
 
+/* Whether the journal has rows; every account begins with one. */
+static int
+look_for_entries(PGconn *conn, bool *found)
+{
+	PGresult   *result =
+	bridge_database_query(conn, "SELECT 1 FROM bank_ledger.account_event LIMIT 1",
+						  NULL, 0);
+
+	if (result == NULL)
+		return BRIDGE_EXIT_FAILED;
+	*found = PQntuples(result) > 0;
+	PQclear(result);
+	return BRIDGE_EXIT_OK;
+}
+
 /*
- * A record that exists is kept, also where the slot is new: publish then
- * sees that WAL may have been lost in between, and says so.
+ * Where the stream begins; only while nothing can be missing in Kafka.  With
+ * no record, publish refuses and says what to do.
  */
 static int
-make_position(const BridgeConfig *config, PGconn *conn)
+write_position(const BridgeConfig *config, PGconn *conn)
 {
 	BridgePosition position;
 	BridgeCatalog catalog;
-	int			code;
+	bool		has_entries;
+	int			code = look_for_entries(conn, &has_entries);
 
-	switch (read_position(config, &position))
+	if (code == BRIDGE_EXIT_OK && has_entries)
 	{
-		case BRIDGE_POSITION_FOUND:
-			return BRIDGE_EXIT_OK;
-		case BRIDGE_POSITION_UNKNOWN:
-			return BRIDGE_EXIT_KAFKA;
-		case BRIDGE_POSITION_NONE:
-			break;
+		bridge_log(BRIDGE_LOG_WARNING, "kafka lacks what the ledger has",
+				   "hint=%s", "Run bank-bridge rebuild before bank-bridge run.");
+		return BRIDGE_EXIT_OK;
 	}
-	code = bridge_catalog_read(conn, &catalog);
+	if (code == BRIDGE_EXIT_OK)
+		code = bridge_catalog_read(conn, &catalog);
 	if (code != BRIDGE_EXIT_OK)
 		return code;
 	position = (BridgePosition)
@@ -145,6 +159,27 @@ make_position(const BridgeConfig *config, PGconn *conn)
 	};
 	return bridge_position_write(config, &position) ? BRIDGE_EXIT_OK :
 		BRIDGE_EXIT_KAFKA;
+}
+
+/*
+ * A record that exists is kept, also where the slot is new: publish then
+ * sees that WAL may have been lost in between, and says so.
+ */
+static int
+make_position(const BridgeConfig *config, PGconn *conn)
+{
+	BridgePosition position;
+
+	switch (read_position(config, &position))
+	{
+		case BRIDGE_POSITION_FOUND:
+			return BRIDGE_EXIT_OK;
+		case BRIDGE_POSITION_NONE:
+			return write_position(config, conn);
+		case BRIDGE_POSITION_UNKNOWN:
+			break;
+	}
+	return BRIDGE_EXIT_KAFKA;
 }
 
 static int

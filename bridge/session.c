@@ -162,7 +162,7 @@ find_position(BridgeSession *session)
 		case BRIDGE_POSITION_NONE:
 			bridge_log(BRIDGE_LOG_ERROR, "kafka has no position record",
 					   "topic=%s hint=%s", BANK_TOPIC_BRIDGE,
-					   "Run bank-bridge rebuild, or, on a new system, init.");
+					   "Run bank-bridge init, then bank-bridge rebuild.");
 			return BRIDGE_EXIT_LOST;
 		case BRIDGE_POSITION_UNKNOWN:
 			break;

@@ -42,7 +42,7 @@ def test_killed_postmaster(stack):
 
 
 def test_server_stops_beside_an_idle_bridge(stack):
-    """At once: the bridge confirms all it was sent, also where nothing is left."""
+    """At once: nothing of the bridge holds it up."""
     stack.quiet()
     began, postmaster = time.monotonic(), stack.part('postgresql')
     kill(postmaster, signal.SIGINT)

@@ -1,12 +1,14 @@
 """A slot that is not as it was: named in one line with what to do, with an exit
 code of its own, and repaired by rebuild, which sends what Kafka lacks."""
 import contextlib
+import shutil
+import subprocess
 
 import pytest
 
 import checker
 from faults import own_bridge, require_ended, under_load
-from stack import RUN, eventually, kill, script
+from stack import ROOT, RUN, eventually, kill, script
 
 SLOT = "'bank_bridge'"
 
@@ -92,6 +94,33 @@ def test_broken_slot_is_named_and_repaired(stack, break_slot, code, reason):
         with own_bridge('rebuild') as bridge:
             assert bridge.wait(120) == 0, bridge.said()
             assert 'percent=100' in bridge.said()
+
+
+def wipe_kafka(stack):
+    broker = stack.part('kafka')
+    kill(broker)
+    require_ended([broker])
+    shutil.rmtree(RUN / 'kafka/data')
+
+
+def test_kafka_that_lost_everything(stack):
+    """init makes the topics, and hides nothing.  Who reads them begins anew:
+    old offsets would pass over what is sent again."""
+    _, payer, payee = stack.customer('BRL', 'BRL', money=100)
+    for _ in range(20):
+        stack.transfer(payer, payee, 1)
+    stack.quiet()
+    with bridge_killed(stack):
+        wipe_kafka(stack)
+        done = subprocess.run(['deploy/up'], cwd=ROOT, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, timeout=300, check=False)
+        assert done.returncode != 0
+        with own_bridge('run', 'publish,project,report') as bridge:
+            assert bridge.wait(60) == 4
+            assert 'kafka has no position record' in bridge.said()
+            assert 'then bank-bridge rebuild' in bridge.said()
+        with own_bridge('rebuild') as bridge:
+            assert bridge.wait(120) == 0, bridge.said()
 
 
 def test_rebuild_is_refused_while_a_publisher_works(stack):
