@@ -1,9 +1,10 @@
 /*
  * Phantoms.
  *
- * A transfer is one where the journal has no such key; an account's version
- * is one where the journal has no such version or another posting under it;
- * a seal, where the ledger has none of that number and root.
+ * A transfer is one where the journal has no such key, or another posting
+ * under it, which Kafka then lacks; an account's version is one where the
+ * journal has no such version or another posting under it; a seal, where the
+ * ledger has none of that number and root.
  */
 #include "phantom.h"
 
@@ -24,11 +25,18 @@ static const char copy_into_ledger[] = "COPY pg_temp.search_state FROM STDIN";
 
 /* Each is given the epoch as its parameter. */
 static const char *const lists[] = {
-	"INSERT INTO bank_report.phantom (epoch, source, subject, content)"
-	" SELECT DISTINCT ON (k.transfer_id) $1::int4, 'kafka', k.transfer_id::text,"
-	"  k.content::jsonb"
-	" FROM pg_temp.kafka_transfer AS k LEFT JOIN bank_ledger.transfer AS t USING (transfer_id)"
-	" WHERE t.transfer_id IS NULL ON CONFLICT DO NOTHING",
+	"WITH other AS (DELETE FROM pg_temp.kafka_transfer AS k WHERE NOT EXISTS"
+	"  (SELECT FROM bank_ledger.transfer AS t WHERE t.transfer_id = k.transfer_id"
+	"   AND (t.amount::text, t.from_account::text, t.to_account::text,"
+	"    t.from_version::text, t.to_version::text,"
+	"    to_char(t.completed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')) ="
+	"   (k.content::jsonb ->> 'amount', k.content::jsonb ->> 'from_account',"
+	"    k.content::jsonb ->> 'to_account', k.content::jsonb ->> 'from_version',"
+	"    k.content::jsonb ->> 'to_version', k.content::jsonb ->> 'completed_at'))"
+	" RETURNING k.transfer_id, k.content)"
+	" INSERT INTO bank_report.phantom (epoch, source, subject, content)"
+	" SELECT DISTINCT ON (o.transfer_id) $1::int4, 'kafka', o.transfer_id::text,"
+	"  o.content::jsonb FROM other AS o ON CONFLICT DO NOTHING",
 
 	"INSERT INTO bank_report.phantom (epoch, source, subject, content)"
 	" SELECT DISTINCT ON (k.account_id, k.epoch, k.version) $1::int4, 'kafka',"

@@ -18,6 +18,7 @@ from stack import ROOT, RUN, eventually, kill, same_balance, script
 
 DATA, OLD, COPY = RUN / 'postgresql', RUN / 'postgresql-lost', RUN / 'postgresql-copy'
 KEPT, LOST = 300, 300       # postings before and after the moment
+MOVED = 1                   # under a key that was used before
 
 
 @pytest.fixture(name='stack')
@@ -92,6 +93,8 @@ def test_recovered_to_some_seconds_ago(stack):
     before = checker.Journal(stack.ledger)
     recover(stack, moment)
     refuse_to_go_on()
+    again = repeat_one(stack, before)
+    rebuild()
     stack.up()
     seen = checker.read_topics(stack.env['BANK_KAFKA_BROKERS'])
     after = checker.Journal(stack.ledger)
@@ -100,8 +103,28 @@ def test_recovered_to_some_seconds_ago(stack):
     # The clients went on while the moment was taken.
     assert len(lost) > LOST // 2, f'{len(lost)} transfers are lost'
     go_on(stack)
-    require_listed(stack, after, lost, seen)
+    require_listed(stack, after, lost | {again}, seen)
     require_restated(stack)
+    told = [json.loads(record.value) for record in sorted(
+        checker.read_topic(stack.env['BANK_KAFKA_BROKERS'], 'bank.transfers'),
+        key=lambda record: record.place) if record.id[1] == again]
+    assert len(told) == 2 and told[0]['epoch'] < told[1]['epoch']
+    assert told[0]['amount'] != told[1]['amount'] == MOVED
+
+
+def repeat_one(stack, before):
+    """A client does one of the lost transfers again, before the bridge is back,
+    and for another amount.  Its key."""
+    session = stack.session()
+    kept = {row['transfer_id'] for row in session.rows(
+        'SELECT transfer_id FROM bank_ledger.transfer')}
+    for row in before.transfers:
+        if row['kind'] == 'transfer' and row['amount'] != MOVED \
+                and row['transfer_id'] not in kept and isinstance(session.attempt(
+                    'SELECT bank.transfer(%s, %s, %s, %s)', row['from_account'],
+                    row['to_account'], MOVED, row['transfer_id']), list):
+            return row['transfer_id']
+    raise AssertionError('none can be done again')
 
 
 @contextlib.contextmanager
@@ -167,6 +190,7 @@ def test_restored_into_another_cluster(stack):
     DATA.rename(OLD)
     restore(stack, binaries, folder)
     refuse_to_go_on()
+    rebuild()
     stack.up()
     assert phantoms(stack, 'kafka') | phantoms(stack, 'search') | phantoms(stack, 'bacen') == set()
     go_on(stack)
@@ -195,6 +219,9 @@ def refuse_to_go_on():
             assert bridge.wait(60) == 4
             assert 'position record is of another system or timeline' in bridge.said()
             assert 'Run bank-bridge rebuild --new-epoch.' in bridge.said()
+
+
+def rebuild():
     with own_bridge('rebuild', '--new-epoch') as bridge:
         assert bridge.wait(120) == 0, bridge.said()
 
