@@ -22,8 +22,13 @@
 /* Letters are copied into the queue; more of them wait their turn. */
 #define QUEUE_KBYTES "4096"
 
-/* Of a longer value only the beginning is kept, and its size in a header. */
+/*
+ * Of a longer value or key only the beginning is kept, and its size in a
+ * header; longer headers are left out.  Together they fit in a record.
+ */
 #define VALUE_MAX 500000
+#define KEY_MAX 100000
+#define HEADERS_MAX 100000
 
 static void
 add_header(rd_kafka_headers_t *headers, const char *name, const char *value)
@@ -31,22 +36,48 @@ add_header(rd_kafka_headers_t *headers, const char *name, const char *value)
 	rd_kafka_header_add(headers, name, -1, value, -1);
 }
 
+/* Says how long something was that is not kept whole. */
+static void
+add_size(rd_kafka_headers_t *headers, const char *name, size_t length, size_t max)
+{
+	char		size[24];
+
+	if (length <= max)
+		return;
+	snprintf(size, sizeof(size), "%zu", length);
+	add_header(headers, name, size);
+}
+
+static size_t
+length_of_headers(const rd_kafka_headers_t *headers)
+{
+	size_t		length = 0;
+	const char *name;
+	const void *value;
+	size_t		size;
+
+	for (size_t i = 0; headers != NULL &&
+		 rd_kafka_header_get_all(headers, i, &name, &value, &size) ==
+		 RD_KAFKA_RESP_ERR_NO_ERROR; i++)
+		length += strlen(name) + size;
+	return length;
+}
+
 static rd_kafka_headers_t *
 make_headers(const BridgeDeadLetter *letter)
 {
-	rd_kafka_headers_t *headers = letter->headers == NULL ?
-	rd_kafka_headers_new(5) : rd_kafka_headers_copy(letter->headers);
-	char		size[24];
+	size_t		length = length_of_headers(letter->headers);
+	rd_kafka_headers_t *headers =
+	letter->headers == NULL || length > HEADERS_MAX ?
+	rd_kafka_headers_new(7) : rd_kafka_headers_copy(letter->headers);
 
 	add_header(headers, BRIDGE_DEAD_HEADER_ROLE, bridge_role_name(letter->role));
 	add_header(headers, "bank_dead_source", letter->source);
 	add_header(headers, "bank_dead_place", letter->place);
 	add_header(headers, "bank_dead_reason", letter->reason);
-	if (letter->value_length > VALUE_MAX)
-	{
-		snprintf(size, sizeof(size), "%zu", letter->value_length);
-		add_header(headers, "bank_dead_size", size);
-	}
+	add_size(headers, "bank_dead_size", letter->value_length, VALUE_MAX);
+	add_size(headers, "bank_dead_key_size", letter->key_length, KEY_MAX);
+	add_size(headers, "bank_dead_headers_size", length, HEADERS_MAX);
 	return headers;
 }
 
@@ -62,7 +93,8 @@ make_record(const BridgeDeadLetter *letter, const rd_kafka_headers_t *headers)
 	return (BridgeKafkaRecord)
 	{
 		.topic = BANK_TOPIC_DEAD, .partition = RD_KAFKA_PARTITION_UA,
-			.key = letter->key, .key_length = letter->key_length,
+			.key = letter->key,
+			.key_length = letter->key_length > KEY_MAX ? KEY_MAX : letter->key_length,
 			.value = letter->value,
 			.value_length = bridge_dead_value_length(letter->value_length),
 			.headers = headers

@@ -4,8 +4,9 @@
  *
  * Beside the headers it came with, a letter has bank_dead_role,
  * bank_dead_source (a topic, or the slot), bank_dead_place (partition and
- * offset, or LSN and index) and bank_dead_reason; bank_dead_size where the
- * value was too long and only its beginning is kept.
+ * offset, or LSN and index) and bank_dead_reason; bank_dead_size and
+ * bank_dead_key_size where value or key was too long and only its beginning
+ * is kept, bank_dead_headers_size where the headers were, and are left out.
  */
 #ifndef BRIDGE_DEAD_H
 #define BRIDGE_DEAD_H

@@ -343,6 +343,21 @@ def test_what_bank_dead_does_not_take_is_not_passed_over(accounts, topic, kind, 
     assert len(letters(key)) == 3
 
 
+def test_poison_that_is_no_value(accounts):
+    """Key and headers of a letter are bounded as its value is."""
+    before = metric('report_dead_total')
+    kcat = ['kcat', '-P', '-b', env()['BANK_KAFKA_BROKERS'], '-t', 'bank.transfers', '-p', '0',
+            '-X', 'message.max.bytes=2000000', '-K', ':']
+    headers = [word for i in range(8) for word in ('-H', f'h{i}={"x" * 120000}')]
+    subprocess.run(kcat, input=b'k' * 1040000 + b':v\n', check=True, timeout=DEADLINE)
+    subprocess.run(kcat + headers, input=b'all-headers:v\n', check=True, timeout=DEADLINE)
+    wait_until(lambda: metric('report_dead_total') == before + 2, 'they are not buried')
+    [cut], [bare] = letters('k' * 100000), letters('all-headers')
+    assert cut['headers']['bank_dead_key_size'] == '1040000' and cut['payload'] == 'v'
+    assert int(bare['headers']['bank_dead_headers_size']) > 960000
+    assert 'h0' not in bare['headers'] and bare['headers']['bank_dead_reason']
+
+
 @contextlib.contextmanager
 def flood_of_poison(topic):
     """One record after the other that nobody understands."""
