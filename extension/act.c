@@ -61,6 +61,6 @@ bank_act_record(BankOpenMode mode, BankAct act, const pg_uuid_t *customer_id,
 	row.values[ACT_OCCURRED_AT] = TimestampTzGetDatum(GetCurrentTimestamp());
 	row.values[ACT_ACTOR] = CStringGetTextDatum(bank_rights_actor());
 	bank_relation_open(&table, &shape, mode);
-	bank_relation_insert(&table, row.values, row.nulls);
+	bank_relation_insert(&table, &row);
 	bank_relation_close(&table);
 }

@@ -55,7 +55,7 @@ typedef struct Batch
 	BatchItem  *items;
 	int			naccounts;
 	BankAccount *accounts;		/* each once, in the order of their ids */
-	BankAccount *locked;		/* as they were when they were locked */
+	bool	   *is_needed;		/* by an item without a fault */
 } Batch;
 
 /* The elements of one argument; none: all null. */
@@ -242,19 +242,13 @@ assign_accounts(Batch *batch, BatchItem *item)
 	else if (!bank_posting_have_same_holder(item->from, item->to))
 		item->fault = BANK_ERRCODE_DIFFERENT_HOLDERS;
 	else
-	{
 		item->transfer.customer_id = item->from->customer_id;
-		if (!item->has_key)
-			item->transfer.transfer_id = bank_uuid_generate(&item->from->customer_id);
-	}
 }
 
-/* Locks those that an item without a fault needs. */
 static void
-lock_accounts(Batch *batch)
+assign_items(Batch *batch)
 {
-	bool	   *is_needed = palloc0(Max(batch->naccounts, 1) * sizeof(bool));
-
+	batch->is_needed = palloc0(Max(batch->naccounts, 1) * sizeof(bool));
 	for (int i = 0; i < batch->nitems; i++)
 	{
 		BatchItem  *item = &batch->items[i];
@@ -263,13 +257,19 @@ lock_accounts(Batch *batch)
 			assign_accounts(batch, item);
 		if (item->fault != 0)
 			continue;
-		is_needed[item->from - batch->accounts] = true;
-		is_needed[item->to - batch->accounts] = true;
+		batch->is_needed[item->from - batch->accounts] = true;
+		batch->is_needed[item->to - batch->accounts] = true;
 	}
+}
+
+/* Locks those that are needed; a second time, makes them again what they are. */
+static void
+lock_accounts(Batch *batch)
+{
 	for (int i = 0; i < batch->naccounts; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (is_needed[i])
+		if (batch->is_needed[i])
 			bank_posting_lock(&batch->ledger, &batch->accounts[i]);
 	}
 }
@@ -334,19 +334,20 @@ post_item(Batch *batch, BatchItem *item, HTAB *used_keys)
 									   item->to);
 	if (item->refusal != 0)
 		return;
+	/* not before the locks, so that the index of keys grows at its end */
+	if (!item->has_key)
+		item->transfer.transfer_id = bank_uuid_generate(&item->from->customer_id);
 	bank_posting_append(&batch->ledger, &item->transfer, item->from, item->to);
 	if (used != NULL)
 		used->item = item;
 }
 
-/* Appends all items that may be posted, to the accounts as they were locked. */
+/* Appends all items that may be posted. */
 static void
 append_items(Batch *batch)
 {
 	HTAB	   *used_keys = make_used_keys(batch);
 
-	bank_ledger_forget(&batch->ledger);
-	memcpy(batch->accounts, batch->locked, batch->naccounts * sizeof(BankAccount));
 	for (int i = 0; i < batch->nitems; i++)
 		post_item(batch, &batch->items[i], used_keys);
 	hash_destroy(used_keys);
@@ -428,16 +429,17 @@ try_journal(Batch *batch)
 static void
 post_items(Batch *batch)
 {
-	batch->locked = MemoryContextAllocHuge(CurrentMemoryContext,
-										   Max(batch->naccounts, 1) * sizeof(BankAccount));
-	memcpy(batch->locked, batch->accounts, batch->naccounts * sizeof(BankAccount));
+	lock_accounts(batch);
 	bank_ledger_begin(&batch->ledger);
 	open_tables(&batch->ledger);
-	do
+	append_items(batch);
+	while (!try_journal(batch))
 	{
 		CHECK_FOR_INTERRUPTS();
+		bank_ledger_forget(&batch->ledger);
+		lock_accounts(batch);
 		append_items(batch);
-	} while (!try_journal(batch));
+	}
 	bank_ledger_write_accounts(&batch->ledger);
 }
 
@@ -468,7 +470,7 @@ transfer_batch_body(PG_FUNCTION_ARGS)
 	read_items(fcinfo, &batch);
 	bank_ledger_open(&batch.ledger, BANK_OPEN_WRITE);
 	find_accounts(&batch);
-	lock_accounts(&batch);
+	assign_items(&batch);
 	post_items(&batch);
 	bank_ledger_close(&batch.ledger);
 	return_items(&batch, (ReturnSetInfo *) fcinfo->resultinfo);

@@ -14,19 +14,14 @@
 
 #include "access/xact.h"
 #include "commands/dbcommands.h"
-#include "commands/trigger.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "tcop/utility.h"
 #include "utils/builtins.h"
-#include "utils/inval.h"
-#include "utils/rel.h"
 
 #include "bank.h"
-#include "relation.h"
+#include "kept.h"
 #include "row.h"
-
-PG_FUNCTION_INFO_V1(bank_site_changed);
 
 enum
 {
@@ -41,65 +36,15 @@ static const BankShape site_shape = {
 	"site", site_columns, lengthof(site_columns)
 };
 
-/*
- * The site was found to be a ledger, and nobody has told of a change since.
- * It is asked at every call and changes once, so the answer is kept; a trigger
- * of the table tells every backend, in its transaction and at its commit.
- * Only an inactivation, which is to meet the locks of others, always asks.
- */
-static bool is_known_ledger = false;
-static Oid	site_id = InvalidOid;
-static uint64 site_changes = 0;
-
-static void
-forget_site(Datum argument, Oid relation_id)
-{
-	if (OidIsValid(relation_id) && relation_id != site_id)
-		return;
-	is_known_ledger = false;
-	site_changes++;
-}
-
 static bool
-read_site(BankOpenMode mode)
+take_role(const BankRow *row, void *is_ledger)
 {
-	BankRelation site;
-	BankRow		row;
-	bool		is_ledger = false;
-	uint64		before;
-
-	bank_relation_open(&site, &site_shape, mode);
-	site_id = RelationGetRelid(site.relation);
-	before = site_changes;
-	if (bank_relation_find(&site, NULL, 0, &row))
-		is_ledger = bank_row_text_is(&row, SITE_ROLE, "ledger");
-	bank_relation_close(&site);
-	is_known_ledger = is_ledger && site_changes == before;
-	return is_ledger;
+	*(bool *) is_ledger = bank_row_text_is(row, SITE_ROLE, "ledger");
+	return true;
 }
 
-static bool
-site_is_ledger(BankOpenMode mode)
-{
-	static bool is_listening = false;
-
-	if (!is_listening)
-		CacheRegisterRelcacheCallback(forget_site, (Datum) 0);
-	is_listening = true;
-	return (is_known_ledger && mode == BANK_OPEN_READ) || read_site(mode);
-}
-
-/* Trigger of the site's table: tells every backend that it was changed. */
-Datum
-bank_site_changed(PG_FUNCTION_ARGS)
-{
-	if (!CALLED_AS_TRIGGER(fcinfo))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("bank_ledger.site_changed() was not called as a trigger")));
-	CacheInvalidateRelcache(((TriggerData *) fcinfo->context)->tg_relation);
-	return PointerGetDatum(NULL);
-}
+static bool is_ledger;
+static BankKept site = {.shape = &site_shape, .take = take_role, .value = &is_ledger};
 
 static void
 require_writer(const char *function, BankOpenMode mode)
@@ -107,7 +52,7 @@ require_writer(const char *function, BankOpenMode mode)
 	PreventCommandIfReadOnly(function);
 	PreventCommandIfParallelMode(function);
 	PreventCommandDuringRecovery(function);
-	if (!site_is_ledger(mode))
+	if (!bank_kept_find(&site, mode) || !is_ledger)
 		bank_errors_raise_no_ledger(psprintf("%s writes to the ledger, and the site row of database \"%s\" does not name it one.",
 											 function, get_database_name(MyDatabaseId)));
 }

@@ -54,6 +54,16 @@ bank_customer_try_lock(const pg_uuid_t *customer_id)
 	return bank_advisory_lock(BANK_LOCK_CUSTOMER, customer_id, true);
 }
 
+static bool
+take_customer(const BankRow *row, void *context)
+{
+	BankCustomer *customer = context;
+
+	customer->place = row->slot->tts_tid;
+	customer->is_closing = bank_row_text_is(row, CUSTOMER_STATUS, "closing");
+	return true;
+}
+
 /* Reads what is committed now; the caller has the customer's lock. */
 void
 bank_customer_open(BankCustomer *customer, const pg_uuid_t *id, BankOpenMode mode)
@@ -62,10 +72,9 @@ bank_customer_open(BankCustomer *customer, const pg_uuid_t *id, BankOpenMode mod
 
 	customer->customer_id = *id;
 	bank_relation_open(&customer->table, &customer_shape, mode);
-	customer->is_known = bank_relation_find(&customer->table, &key, 1,
-											&customer->row);
-	customer->is_closing = customer->is_known &&
-		bank_row_text_is(&customer->row, CUSTOMER_STATUS, "closing");
+	customer->is_closing = false;
+	customer->is_known = bank_relation_find(&customer->table, &key, 1, take_customer,
+											customer);
 }
 
 void
@@ -74,25 +83,25 @@ bank_customer_close(BankCustomer *customer)
 	bank_relation_close(&customer->table);
 }
 
-static Datum
-status_datum(const BankCustomer *customer)
+static void
+make_row(const BankCustomer *customer, BankRow *row)
 {
-	return CStringGetTextDatum(customer->is_closing ? "closing" : "open");
+	row->values[CUSTOMER_ID] = UUIDPGetDatum(&customer->customer_id);
+	row->values[CUSTOMER_STATUS] =
+		CStringGetTextDatum(customer->is_closing ? "closing" : "open");
+	row->values[CUSTOMER_CHANGED_AT] = TimestampTzGetDatum(GetCurrentTimestamp());
 }
 
 /* Gives the customer a row unless he has one. */
 void
 bank_customer_make_known(BankCustomer *customer)
 {
-	Datum		values[lengthof(customer_columns)];
-	bool		nulls[lengthof(customer_columns)] = {false};
+	BankRow		row = {0};
 
 	if (customer->is_known)
 		return;
-	values[CUSTOMER_ID] = UUIDPGetDatum(&customer->customer_id);
-	values[CUSTOMER_STATUS] = status_datum(customer);
-	values[CUSTOMER_CHANGED_AT] = TimestampTzGetDatum(GetCurrentTimestamp());
-	bank_relation_insert(&customer->table, values, nulls);
+	make_row(customer, &row);
+	bank_relation_insert(&customer->table, &row);
 	customer->is_known = true;
 	CommandCounterIncrement();
 }
@@ -105,15 +114,16 @@ static void
 update_status(BankCustomer *customer)
 {
 	bool		may_wait = customer->table.mode != BANK_OPEN_WRITE_NOWAIT;
+	ItemPointerData place = customer->place;
+	BankRow		row = {0};
 
-	if (bank_relation_lock(&customer->table, &customer->row,
-						   may_wait ? LockWaitBlock : LockWaitSkip) != BANK_LOCK_TAKEN)
+	if (bank_relation_lock(&customer->table, &place,
+						   may_wait ? LockWaitBlock : LockWaitSkip, bank_row_take_place,
+						   &customer->place) != BANK_LOCK_TAKEN)
 		bank_errors_raise_in_progress(psprintf("The row of customer %s is locked by another transaction.",
 											   bank_uuid_text(&customer->customer_id)));
-	customer->row.values[CUSTOMER_STATUS] = status_datum(customer);
-	customer->row.values[CUSTOMER_CHANGED_AT] =
-		TimestampTzGetDatum(GetCurrentTimestamp());
-	bank_relation_update(&customer->table, &customer->row);
+	make_row(customer, &row);
+	bank_relation_update(&customer->table, &customer->place, &row);
 	CommandCounterIncrement();
 }
 

@@ -15,7 +15,7 @@ typedef struct BankCustomer
 	bool		is_known;		/* has a row */
 	bool		is_closing;
 	BankRelation table;
-	BankRow		row;
+	ItemPointerData place;		/* of the row, where he has one */
 } BankCustomer;
 
 extern void bank_customer_lock(const pg_uuid_t *customer_id);

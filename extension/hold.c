@@ -175,6 +175,7 @@ append_hold(HoldCall *call)
 
 	require_possible(call, at);
 	memcpy(hold->currency, call->from.currency, BANK_CURRENCY_SIZE);
+	hold->is_new = true;
 	hold->state = BANK_HOLD_PENDING;
 	hold->counted_day = bank_limit_day(at);
 	call->from.held += hold->amount;

@@ -98,13 +98,19 @@ typedef struct LastBeat
 	TimestampTz at;
 } LastBeat;
 
+static TransactionId
+xmin_of(const BankRow *row)
+{
+	return HeapTupleHeaderGetXmin(ExecFetchSlotHeapTuple(row->slot, false, NULL)->t_data);
+}
+
 static bool
 take_beat(const BankRow *row, void *context)
 {
 	LastBeat   *last = context;
 	TimestampTz at = DatumGetTimestampTz(row->values[HEARTBEAT_AT]);
 
-	if (TransactionIdPrecedes(HeapTupleHeaderGetXmin(row->tuple->t_data), last->xid))
+	if (TransactionIdPrecedes(xmin_of(row), last->xid))
 		last->at = Max(last->at, at);
 	return true;
 }

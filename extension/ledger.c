@@ -24,9 +24,11 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "utils/inval.h"
 #include "utils/timestamp.h"
 
 #include "bank.h"
+#include "kept.h"
 #include "ledger.h"
 #include "rights.h"
 
@@ -68,28 +70,35 @@ bank_ledger_close(BankLedger *ledger)
 	close_table(&ledger->account);
 }
 
+static bool
+take_period(const BankRow *row, void *period)
+{
+	*(int32 *) period = DatumGetInt32(row->values[SEALING_PERIOD]);
+	return true;
+}
+
+static int32 open_period;
+static BankKept sealing = {
+	.shape = &sealing_shape, .take = take_period, .value = &open_period
+};
+
 /*
- * The period of what is written now.  The transaction has its id before the
- * period is read: a period is sealed only after all that had theirs while it
- * was open have ended.
+ * The period of what is written now.  The transaction has its id before it
+ * asks: a period is sealed only after all that had theirs while it was open
+ * have ended.  Who opens another tells of it before the transaction that a
+ * seal waits for gets its id (seal.sql), so whoever has a later one is told.
  */
 int32
 bank_ledger_open_period(BankOpenMode mode)
 {
 	bool		may_wait = mode == BANK_OPEN_WRITE;
-	BankRelation sealing;
-	BankRow		row;
-	bool		found;
 
 	(void) GetCurrentTransactionId();
-	bank_relation_open(&sealing, &sealing_shape,
-					   may_wait ? BANK_OPEN_READ : BANK_OPEN_READ_NOWAIT);
-	found = bank_relation_find_latest(&sealing, &row);
-	bank_relation_close(&sealing);
-	if (!found)
+	AcceptInvalidationMessages();
+	if (!bank_kept_find(&sealing, may_wait ? BANK_OPEN_READ : BANK_OPEN_READ_NOWAIT))
 		bank_errors_raise_no_ledger(psprintf("Table \"%s.%s\" is empty.",
 											 BANK_LEDGER_SCHEMA, sealing_shape.table));
-	return DatumGetInt32(row.values[SEALING_PERIOD]);
+	return open_period;
 }
 
 /*

@@ -38,7 +38,7 @@ typedef struct BankAccount
 	BankOptionalAmount next_limit;	/* from next_limit_day on */
 	BankOptionalDate next_limit_day;
 	BankOptionalTime clock_accepted_at;
-	BankRow		row;			/* as read or locked; what an update replaces */
+	ItemPointerData place;		/* of the row read or locked, for an update */
 	bool		is_new;			/* has no row yet */
 	bool		is_changed;		/* is to be written */
 	bool		is_without_due; /* holds that are due were ended */
@@ -137,7 +137,8 @@ typedef struct BankHold
 	DateADT		counted_day;
 	int64		created_version;
 	BankOptionalAmount ended_version;
-	BankRow		row;			/* as read; unset while it has none */
+	bool		is_new;			/* has no row yet */
+	ItemPointerData place;		/* of the row read, for an update */
 } BankHold;
 
 /*

@@ -111,7 +111,15 @@ bank_ledger_read_account(const BankRow *row, BankAccount *account)
 	account->digest = bank_row_digest(row, ACCOUNT_DIGEST);
 	read_limits(row, account);
 	account->clock_accepted_at = bank_row_time(row, ACCOUNT_CLOCK_ACCEPTED_AT);
-	account->row = *row;
+	account->place = row->slot->tts_tid;
+}
+
+/* A callback; the context is the account. */
+static bool
+take_account(const BankRow *row, void *context)
+{
+	bank_ledger_read_account(row, context);
+	return true;
 }
 
 /* The account as it is committed now, without a lock; false: there is none. */
@@ -120,12 +128,9 @@ bank_ledger_find_account(BankLedger *ledger, const pg_uuid_t *id,
 						 BankAccount *account)
 {
 	Datum		key = UUIDPGetDatum(id);
-	BankRow		row;
 
-	if (!bank_relation_find(bank_ledger_account_table(ledger), &key, 1, &row))
-		return false;
-	bank_ledger_read_account(&row, account);
-	return true;
+	return bank_relation_find(bank_ledger_account_table(ledger), &key, 1,
+							  take_account, account);
 }
 
 /* The account as the running query sees it, of a ledger opened to read. */
@@ -134,12 +139,9 @@ bank_ledger_find_visible_account(BankLedger *ledger, const pg_uuid_t *id,
 								 BankAccount *account)
 {
 	Datum		key = UUIDPGetDatum(id);
-	BankRow		row;
 
-	if (!bank_relation_find_visible(bank_ledger_account_table(ledger), &key, 1, &row))
-		return false;
-	bank_ledger_read_account(&row, account);
-	return true;
+	return bank_relation_find_visible(bank_ledger_account_table(ledger), &key, 1,
+									  take_account, account);
 }
 
 static bool
@@ -181,13 +183,10 @@ BankLockResult
 bank_ledger_lock_account(BankLedger *ledger, BankAccount *account,
 						 LockWaitPolicy policy)
 {
-	BankRow		row = account->row;
-	BankLockResult result = bank_relation_lock(bank_ledger_account_table(ledger),
-											   &row, policy);
+	ItemPointerData place = account->place;
 
-	if (result == BANK_LOCK_TAKEN)
-		bank_ledger_read_account(&row, account);
-	return result;
+	return bank_relation_lock(bank_ledger_account_table(ledger), &place, policy,
+							  take_account, account);
 }
 
 static void
@@ -223,29 +222,27 @@ set_state(const BankAccount *account, BankRow *row)
 	bank_row_set_time(row, ACCOUNT_CLOCK_ACCEPTED_AT, &account->clock_accepted_at);
 }
 
+/* A BankRowMaker; the context is the account. */
 static void
-insert_account(BankLedger *ledger, const BankAccount *account)
+make_row(int i, void *context, BankRow *row)
 {
-	BankRow		row = {0};
-	Datum	   *values = row.values;
-	bool	   *nulls = row.nulls;
-
-	set_constants(account, &row);
-	set_state(account, &row);
-	bank_relation_insert_keyed(bank_ledger_account_table(ledger), &values, &nulls,
-							   NULL, 1);
+	set_constants(context, row);
+	set_state(context, row);
 }
 
 /* Writes an appended account: a new one, or over the version locked. */
 void
 bank_ledger_write_account(BankLedger *ledger, BankAccount *account)
 {
+	BankRelation *table = bank_ledger_account_table(ledger);
+	BankRow		row = {0};
+
 	if (account->is_new)
-		insert_account(ledger, account);
+		bank_relation_insert_keyed(table, make_row, account, NULL, 1);
 	else
 	{
-		set_state(account, &account->row);
-		bank_relation_update(bank_ledger_account_table(ledger), &account->row);
+		make_row(0, account, &row);
+		bank_relation_update(table, &account->place, &row);
 	}
 	account->is_new = false;
 	account->is_changed = false;

@@ -130,18 +130,23 @@ bank_ledger_read_event(const BankRow *row, BankAccountEvent *event)
 	event->period = DatumGetInt32(row->values[EVENT_PERIOD]);
 }
 
+/* A callback; the context is the event. */
+static bool
+take_event(const BankRow *row, void *context)
+{
+	bank_ledger_read_event(row, context);
+	return true;
+}
+
 /* The event of a version, as committed now; false: that is no event. */
 bool
 bank_ledger_find_event(BankLedger *ledger, const pg_uuid_t *account_id,
 					   int64 version, BankAccountEvent *event)
 {
 	Datum		key[] = {UUIDPGetDatum(account_id), Int64GetDatum(version)};
-	BankRow		row;
 
-	if (!bank_relation_find(bank_ledger_event_table(ledger), key, lengthof(key), &row))
-		return false;
-	bank_ledger_read_event(&row, event);
-	return true;
+	return bank_relation_find(bank_ledger_event_table(ledger), key, lengthof(key),
+							  take_event, event);
 }
 
 /* The event of a version, as the running query sees it; false: that is none. */
@@ -150,13 +155,9 @@ bank_ledger_find_visible_event(BankLedger *ledger, const pg_uuid_t *account_id,
 							   int64 version, BankAccountEvent *event)
 {
 	Datum		key[] = {UUIDPGetDatum(account_id), Int64GetDatum(version)};
-	BankRow		row;
 
-	if (!bank_relation_find_visible(bank_ledger_event_table(ledger), key,
-									lengthof(key), &row))
-		return false;
-	bank_ledger_read_event(&row, event);
-	return true;
+	return bank_relation_find_visible(bank_ledger_event_table(ledger), key,
+									  lengthof(key), take_event, event);
 }
 
 /* Inserts the appended events, in the order of their appending. */
@@ -170,6 +171,6 @@ bank_ledger_write_events(BankLedger *ledger)
 		BankRow		row = {0};
 
 		set_event(lfirst(cell), &row);
-		bank_relation_insert(bank_ledger_event_table(ledger), row.values, row.nulls);
+		bank_relation_insert(bank_ledger_event_table(ledger), &row);
 	}
 }

@@ -109,7 +109,16 @@ read_hold(const BankRow *row, BankHold *hold)
 	hold->counted_day = DatumGetDateADT(row->values[HOLD_COUNTED_DAY]);
 	hold->created_version = DatumGetInt64(row->values[HOLD_CREATED_VERSION]);
 	hold->ended_version = bank_row_amount(row, HOLD_ENDED_VERSION);
-	hold->row = *row;
+	hold->is_new = false;
+	hold->place = row->slot->tts_tid;
+}
+
+/* A callback; the context is the hold. */
+static bool
+take_hold(const BankRow *row, void *context)
+{
+	read_hold(row, context);
+	return true;
 }
 
 /* The hold as it is committed now; false: there is none. */
@@ -117,12 +126,9 @@ bool
 bank_ledger_find_hold(BankLedger *ledger, const pg_uuid_t *id, BankHold *hold)
 {
 	Datum		key = UUIDPGetDatum(id);
-	BankRow		row;
 
-	if (!bank_relation_find(bank_ledger_hold_table(ledger), &key, 1, &row))
-		return false;
-	read_hold(&row, hold);
-	return true;
+	return bank_relation_find(bank_ledger_hold_table(ledger), &key, 1, take_hold,
+							  hold);
 }
 
 typedef struct Collected
@@ -201,34 +207,25 @@ bank_ledger_find_holds_due(BankLedger *ledger, TimestampTz at, int max_rows)
 	return scan_holds(ledger, scan, max_rows);
 }
 
+/* A BankRowMaker; the context is the hold. */
 static void
-set_state(const BankHold *hold, BankRow *row)
+make_row(int i, void *context, BankRow *row)
 {
+	const BankHold *hold = context;
+
+	row->values[HOLD_ID] = UUIDPGetDatum(&hold->hold_id);
+	row->values[HOLD_CUSTOMER_ID] = UUIDPGetDatum(&hold->customer_id);
+	row->values[HOLD_FROM_ACCOUNT] = UUIDPGetDatum(&hold->from_account);
+	row->values[HOLD_TO_ACCOUNT] = UUIDPGetDatum(&hold->to_account);
+	row->values[HOLD_AMOUNT] = Int64GetDatum(hold->amount);
+	row->values[HOLD_CURRENCY] = CStringGetTextDatum(hold->currency);
+	row->values[HOLD_EXPIRES_AT] = TimestampTzGetDatum(hold->expires_at);
+	bank_row_set_text(row, HOLD_REFERENCE, hold->reference);
 	row->values[HOLD_STATE] = CStringGetTextDatum(state_names[hold->state]);
 	bank_row_set_amount(row, HOLD_POSTED_AMOUNT, &hold->posted_amount);
+	row->values[HOLD_COUNTED_DAY] = DateADTGetDatum(hold->counted_day);
+	row->values[HOLD_CREATED_VERSION] = Int64GetDatum(hold->created_version);
 	bank_row_set_amount(row, HOLD_ENDED_VERSION, &hold->ended_version);
-}
-
-static void
-insert_hold(BankLedger *ledger, const BankHold *hold)
-{
-	BankRow		row = {0};
-	Datum	   *values = row.values;
-	bool	   *nulls = row.nulls;
-
-	row.values[HOLD_ID] = UUIDPGetDatum(&hold->hold_id);
-	row.values[HOLD_CUSTOMER_ID] = UUIDPGetDatum(&hold->customer_id);
-	row.values[HOLD_FROM_ACCOUNT] = UUIDPGetDatum(&hold->from_account);
-	row.values[HOLD_TO_ACCOUNT] = UUIDPGetDatum(&hold->to_account);
-	row.values[HOLD_AMOUNT] = Int64GetDatum(hold->amount);
-	row.values[HOLD_CURRENCY] = CStringGetTextDatum(hold->currency);
-	row.values[HOLD_EXPIRES_AT] = TimestampTzGetDatum(hold->expires_at);
-	bank_row_set_text(&row, HOLD_REFERENCE, hold->reference);
-	row.values[HOLD_COUNTED_DAY] = DateADTGetDatum(hold->counted_day);
-	row.values[HOLD_CREATED_VERSION] = Int64GetDatum(hold->created_version);
-	set_state(hold, &row);
-	bank_relation_insert_keyed(bank_ledger_hold_table(ledger), &values, &nulls,
-							   NULL, 1);
 }
 
 /* Only a session that locked the row by hand can be met here. */
@@ -236,9 +233,11 @@ static void
 lock_hold(BankLedger *ledger, BankHold *hold)
 {
 	bool		may_wait = ledger->mode == BANK_OPEN_WRITE;
+	ItemPointerData place = hold->place;
 
-	if (bank_relation_lock(bank_ledger_hold_table(ledger), &hold->row,
-						   may_wait ? LockWaitBlock : LockWaitSkip) != BANK_LOCK_TAKEN)
+	if (bank_relation_lock(bank_ledger_hold_table(ledger), &place,
+						   may_wait ? LockWaitBlock : LockWaitSkip, bank_row_take_place,
+						   &hold->place) != BANK_LOCK_TAKEN)
 		bank_errors_raise_in_progress(psprintf("The row of hold %s is locked by another transaction.",
 											   bank_uuid_text(&hold->hold_id)));
 }
@@ -247,12 +246,15 @@ lock_hold(BankLedger *ledger, BankHold *hold)
 void
 bank_ledger_write_hold(BankLedger *ledger, BankHold *hold)
 {
-	if (hold->row.tuple == NULL)
+	BankRelation *table = bank_ledger_hold_table(ledger);
+	BankRow		row = {0};
+
+	if (hold->is_new)
 	{
-		insert_hold(ledger, hold);
+		bank_relation_insert_keyed(table, make_row, hold, NULL, 1);
 		return;
 	}
 	lock_hold(ledger, hold);
-	set_state(hold, &hold->row);
-	bank_relation_update(bank_ledger_hold_table(ledger), &hold->row);
+	make_row(0, hold, &row);
+	bank_relation_update(table, &hold->place, &row);
 }

@@ -125,18 +125,23 @@ bank_ledger_read_transfer(const BankRow *row, BankTransfer *transfer)
 	transfer->period = DatumGetInt32(row->values[TRANSFER_PERIOD]);
 }
 
+/* A callback; the context is the transfer. */
+static bool
+take_transfer(const BankRow *row, void *context)
+{
+	bank_ledger_read_transfer(row, context);
+	return true;
+}
+
 /* The transfer that a key names, as committed now; false: the key is free. */
 bool
 bank_ledger_find_transfer(BankLedger *ledger, const pg_uuid_t *id,
 						  BankTransfer *transfer)
 {
 	Datum		key = UUIDPGetDatum(id);
-	BankRow		row;
 
-	if (!bank_relation_find(bank_ledger_transfer_table(ledger), &key, 1, &row))
-		return false;
-	bank_ledger_read_transfer(&row, transfer);
-	return true;
+	return bank_relation_find(bank_ledger_transfer_table(ledger), &key, 1,
+							  take_transfer, transfer);
 }
 
 /* The transfer of that key, as the running query sees it; false: none. */
@@ -145,12 +150,9 @@ bank_ledger_find_visible_transfer(BankLedger *ledger, const pg_uuid_t *id,
 								  BankTransfer *transfer)
 {
 	Datum		key = UUIDPGetDatum(id);
-	BankRow		row;
 
-	if (!bank_relation_find_visible(bank_ledger_transfer_table(ledger), &key, 1, &row))
-		return false;
-	bank_ledger_read_transfer(&row, transfer);
-	return true;
+	return bank_relation_find_visible(bank_ledger_transfer_table(ledger), &key, 1,
+									  take_transfer, transfer);
 }
 
 /*
@@ -170,13 +172,9 @@ bank_ledger_find_waypoint(BankLedger *ledger, const pg_uuid_t *account_id,
 	};
 	BankRelation *table = bank_ledger_transfer_table(ledger);
 	Datum		key[] = {UUIDPGetDatum(account_id), Int64GetDatum(version)};
-	BankRow		row;
 
-	if (!bank_relation_find_through(table, &as_payer, key, &row) &&
-		!bank_relation_find_through(table, &as_payee, key, &row))
-		return false;
-	bank_ledger_read_transfer(&row, transfer);
-	return true;
+	return bank_relation_find_through(table, &as_payer, key, take_transfer, transfer) ||
+		bank_relation_find_through(table, &as_payee, key, take_transfer, transfer);
 }
 
 typedef struct FoundTransfer
@@ -186,12 +184,12 @@ typedef struct FoundTransfer
 } FoundTransfer;
 
 static bool
-take_transfer(const BankRow *row, void *context)
+take_first(const BankRow *row, void *context)
 {
-	FoundTransfer *taken = context;
+	FoundTransfer *first = context;
 
-	bank_ledger_read_transfer(row, taken->transfer);
-	taken->found = true;
+	bank_ledger_read_transfer(row, first->transfer);
+	first->found = true;
 	return false;
 }
 
@@ -200,15 +198,15 @@ bool
 bank_ledger_find_reversal(BankLedger *ledger, const pg_uuid_t *reversed,
 						  BankTransfer *reversal)
 {
-	FoundTransfer taken = {.transfer = reversal};
+	FoundTransfer first = {.transfer = reversal};
 	BankScan	scan = {
 		.index = "transfer_reverses_idx", .column = TRANSFER_REVERSES,
 		.value = UUIDPGetDatum(reversed),
-		.callback = take_transfer, .context = &taken
+		.callback = take_first, .context = &first
 	};
 
 	bank_relation_scan(bank_ledger_transfer_table(ledger), &scan);
-	return taken.found;
+	return first.found;
 }
 
 /* What the journal and its readers share; the rest is the journal's own. */
@@ -270,6 +268,23 @@ order_of_keys(BankTransfer **transfers, int ntransfers)
 	return order;
 }
 
+/* What a BankRowMaker needs of the transfers that are written. */
+typedef struct WrittenTransfers
+{
+	BankTransfer **transfers;
+	Datum		actor;			/* of all of them */
+} WrittenTransfers;
+
+static void
+make_row(int i, void *context, BankRow *row)
+{
+	const WrittenTransfers *written = context;
+
+	set_posting(written->transfers[i], row->values, row->nulls);
+	set_chains(written->transfers[i], row->values, row->nulls);
+	row->values[TRANSFER_ACTOR] = written->actor;
+}
+
 /*
  * Inserts the appended transfers.  Rows are written, and so decoded, in the
  * order of their appending, which is that of the accounts' versions.
@@ -278,25 +293,17 @@ void
 bank_ledger_write_transfers(BankLedger *ledger)
 {
 	int			ntransfers = list_length(ledger->transfers);
-	BankTransfer **transfers = palloc(ntransfers * sizeof(BankTransfer *));
-	Datum	  **values = palloc(ntransfers * sizeof(Datum *));
-	bool	  **nulls = palloc(ntransfers * sizeof(bool *));
-	Datum		actor;
+	WrittenTransfers written;
 
 	if (ntransfers == 0)
 		return;
-	actor = CStringGetTextDatum(ledger->actor);
+	written.transfers = palloc(ntransfers * sizeof(BankTransfer *));
 	for (int i = 0; i < ntransfers; i++)
-	{
-		transfers[i] = list_nth(ledger->transfers, i);
-		values[i] = palloc(lengthof(columns) * sizeof(Datum));
-		nulls[i] = palloc0(lengthof(columns) * sizeof(bool));
-		set_posting(transfers[i], values[i], nulls[i]);
-		set_chains(transfers[i], values[i], nulls[i]);
-		values[i][TRANSFER_ACTOR] = actor;
-	}
-	bank_relation_insert_keyed(bank_ledger_transfer_table(ledger), values, nulls,
-							   order_of_keys(transfers, ntransfers), ntransfers);
+		written.transfers[i] = list_nth(ledger->transfers, i);
+	written.actor = CStringGetTextDatum(ledger->actor);
+	bank_relation_insert_keyed(bank_ledger_transfer_table(ledger), make_row, &written,
+							   order_of_keys(written.transfers, ntransfers),
+							   ntransfers);
 }
 
 /* Row type bank.transfer_row: the journal's columns up to the reference. */

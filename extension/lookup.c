@@ -16,6 +16,7 @@
 #include "access/heapam.h"
 #include "storage/bufmgr.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
 
 #include "bank.h"
 #include "compat.h"
@@ -61,25 +62,57 @@ find_version(Relation table, ItemPointer tid, Snapshot snapshot, TupleTableSlot 
 }
 
 /*
+ * Opens a unique index of the table for lookups by keys on the same columns as
+ * those given.
+ */
+void
+bank_lookup_open(BankLookup *lookup, Relation table, Oid index_id,
+				 const ScanKeyData *keys, int nkeys)
+{
+	Relation	index = index_open(index_id, AccessShareLock);
+
+	Assert(nkeys <= BANK_LOOKUP_KEYS_MAX);
+	for (int i = 0; i < nkeys; i++)
+		lookup->columns[i] = index_column(index, keys[i].sk_attno);
+	lookup->index = index;
+	lookup->nkeys = nkeys;
+	lookup->scan = BANK_INDEX_BEGINSCAN(table, index, GetActiveSnapshot(), nkeys);
+}
+
+bool
+bank_lookup_is_open(const BankLookup *lookup)
+{
+	return lookup->index != NULL;
+}
+
+/*
  * Puts the row of a unique key into the slot, which is one of the table's and
  * is to be cleared soon.  False when there is none.
  */
 bool
-bank_lookup(Relation table, Oid index_id, ScanKey keys, int nkeys,
-			Snapshot snapshot, TupleTableSlot *slot)
+bank_lookup(BankLookup *lookup, Relation table, ScanKey keys, Snapshot snapshot,
+			TupleTableSlot *slot)
 {
-	Relation	index = index_open(index_id, AccessShareLock);
-	IndexScanDesc scan;
+	IndexScanDesc scan = lookup->scan;
 	ItemPointer tid;
 	bool		found = false;
 
-	for (int i = 0; i < nkeys; i++)
-		keys[i].sk_attno = index_column(index, keys[i].sk_attno);
-	scan = BANK_INDEX_BEGINSCAN(table, index, snapshot, nkeys);
-	index_rescan(scan, keys, nkeys, NULL, 0);
+	for (int i = 0; i < lookup->nkeys; i++)
+		keys[i].sk_attno = lookup->columns[i];
+	scan->xs_snapshot = snapshot;
+	index_rescan(scan, keys, lookup->nkeys, NULL, 0);
 	while (!found && (tid = index_getnext_tid(scan, ForwardScanDirection)) != NULL)
 		found = find_version(table, tid, snapshot, slot, &scan->kill_prior_tuple);
-	index_endscan(scan);
-	index_close(index, NoLock);
 	return found;
+}
+
+/* Closes the index, where it is open. */
+void
+bank_lookup_close(BankLookup *lookup)
+{
+	if (!bank_lookup_is_open(lookup))
+		return;
+	index_endscan(lookup->scan);
+	index_close(lookup->index, NoLock);
+	lookup->index = NULL;
 }

@@ -47,15 +47,18 @@ bank_reader_close(BankJournal *journal)
 }
 
 static void
-read_row(BankRow *values, bool is_transfer, BankJournalRow *row)
+read_row(const BankRow *values, bool is_transfer, BankJournalRow *row)
 {
+	BankRow		lenient = *values;
+
+	row->place = values->slot->tts_tid;
 	row->is_transfer = is_transfer;
 	row->fault = NULL;
-	values->fault = &row->fault;
+	lenient.fault = &row->fault;
 	if (is_transfer)
-		bank_ledger_read_transfer(values, &row->transfer);
+		bank_ledger_read_transfer(&lenient, &row->transfer);
 	else
-		bank_ledger_read_event(values, &row->event);
+		bank_ledger_read_event(&lenient, &row->event);
 }
 
 static void
@@ -65,7 +68,6 @@ read_slot(const BankRelation *table, TupleTableSlot *slot, bool is_transfer,
 	BankRow		values;
 
 	bank_relation_read_slot(table, slot, &values);
-	row->place = slot->tts_tid;
 	read_row(&values, is_transfer, row);
 }
 
@@ -158,15 +160,16 @@ bank_reader_fetch(BankJournal *journal, bool is_transfer, ItemPointer place,
 }
 
 static bool
-find_row(BankRelation *table, const Datum *key, int nkeys, bool is_transfer,
-		 BankJournalRow *row)
+take_transfer(const BankRow *values, void *row)
 {
-	BankRow		values;
+	read_row(values, true, row);
+	return true;
+}
 
-	if (!bank_relation_find_visible(table, key, nkeys, &values))
-		return false;
-	row->place = values.tuple->t_self;
-	read_row(&values, is_transfer, row);
+static bool
+take_event(const BankRow *values, void *row)
+{
+	read_row(values, false, row);
 	return true;
 }
 
@@ -177,7 +180,8 @@ bank_reader_find_transfer(BankJournal *journal, const pg_uuid_t *id,
 {
 	Datum		key = UUIDPGetDatum(id);
 
-	return find_row(bank_ledger_transfer_table(&journal->ledger), &key, 1, true, row);
+	return bank_relation_find_visible(bank_ledger_transfer_table(&journal->ledger),
+									  &key, 1, take_transfer, row);
 }
 
 /* The event that made a version; false: no event did. */
@@ -187,20 +191,35 @@ bank_reader_find_event(BankJournal *journal, const pg_uuid_t *account_id,
 {
 	Datum		key[] = {UUIDPGetDatum(account_id), Int64GetDatum(version)};
 
-	return find_row(bank_ledger_event_table(&journal->ledger), key, lengthof(key),
-					false, row);
+	return bank_relation_find_visible(bank_ledger_event_table(&journal->ledger), key,
+									  lengthof(key), take_event, row);
 }
 
 /* What is not understood of an account; null: nothing. */
 static const char *
-read_account(BankRow *values, BankAccount *account)
+read_account(const BankRow *values, BankAccount *account)
 {
 	const char *fault = NULL;
+	BankRow		lenient = *values;
 
-	values->fault = &fault;
-	bank_ledger_read_account(values, account);
-	account->row.fault = NULL;
+	lenient.fault = &fault;
+	bank_ledger_read_account(&lenient, account);
 	return fault;
+}
+
+typedef struct FoundAccount
+{
+	BankAccount *account;
+	const char **fault;
+} FoundAccount;
+
+static bool
+take_account(const BankRow *values, void *context)
+{
+	FoundAccount *found = context;
+
+	*found->fault = read_account(values, found->account);
+	return true;
 }
 
 /* The account, and what is not understood of it; false: there is none. */
@@ -209,13 +228,10 @@ bank_reader_find_account(BankJournal *journal, const pg_uuid_t *id,
 						 BankAccount *account, const char **fault)
 {
 	Datum		key = UUIDPGetDatum(id);
-	BankRow		values;
+	FoundAccount found = {account, fault};
 
-	if (!bank_relation_find_visible(bank_ledger_account_table(&journal->ledger), &key,
-									1, &values))
-		return false;
-	*fault = read_account(&values, account);
-	return true;
+	return bank_relation_find_visible(bank_ledger_account_table(&journal->ledger), &key,
+									  1, take_account, &found);
 }
 
 /* Calls back with every account. */
@@ -259,11 +275,9 @@ static bool
 call_back_with_event(const BankRow *values, void *context)
 {
 	EventScan  *scan = context;
-	BankRow		own = *values;
 	BankJournalRow row;
 
-	row.place = values->tuple->t_self;
-	read_row(&own, false, &row);
+	(void) take_event(values, &row);
 	scan->callback(&row, scan->context);
 	return true;
 }

@@ -13,7 +13,8 @@
  * while they are open; rows as the caller asks.  No page of the table stays
  * pinned after a function returned.
  *
- * Memory: BankRow points into the current memory context.
+ * Memory: a row that was read points into its page, and is valid only in the
+ * callback that it is given to.
  *
  * Raises: LG008 for a key taken at the same moment; 40001; 42704, 42804, 23502
  * for a table of another shape, and what table.c does.
@@ -75,6 +76,7 @@ void
 bank_relation_close(BankRelation *table)
 {
 	ExecDropSingleTupleTableSlot(table->slot);
+	bank_lookup_close(&table->lookup);
 	if (bank_table_is_for_write(table->mode))
 		bank_indexes_close(&table->indexes);
 	if (table->defaults != NULL)
@@ -100,7 +102,7 @@ bank_relation_read_slot(const BankRelation *table, TupleTableSlot *slot,
 						BankRow *row)
 {
 	slot_getallattrs(slot);
-	row->tuple = NULL;
+	row->slot = slot;
 	row->fault = NULL;
 	for (int i = 0; i < table->known->shape->ncolumns; i++)
 	{
@@ -111,27 +113,15 @@ bank_relation_read_slot(const BankRelation *table, TupleTableSlot *slot,
 	}
 }
 
-/* Copies the row out of the slot's page. */
-static void
-copy_row(const BankRelation *table, TupleTableSlot *slot, BankRow *row)
+/* True when the callback has not enough. */
+static bool
+call_back(const BankRelation *table, TupleTableSlot *slot, BankRowCallback callback,
+		  void *context)
 {
-	TupleDesc	descriptor = RelationGetDescr(table->relation);
-	Datum	   *values = palloc(descriptor->natts * sizeof(Datum));
-	bool	   *nulls = palloc(descriptor->natts * sizeof(bool));
+	BankRow		row;
 
-	row->tuple = ExecCopySlotHeapTuple(slot);
-	row->tuple->t_self = slot->tts_tid;
-	row->fault = NULL;
-	heap_deform_tuple(row->tuple, descriptor, values, nulls);
-	for (int i = 0; i < table->known->shape->ncolumns; i++)
-	{
-		row->values[i] = values[table->known->attributes[i] - 1];
-		row->nulls[i] = nulls[table->known->attributes[i] - 1];
-		if (row->nulls[i] && !table->known->shape->columns[i].nullable)
-			raise_null(table, i);
-	}
-	pfree(nulls);
-	pfree(values);
+	bank_relation_read_slot(table, slot, &row);
+	return callback(&row, context);
 }
 
 static void
@@ -208,65 +198,77 @@ scan_for_row(BankRelation *table, ScanKey keys, int nkeys, Snapshot snapshot)
 	return found;
 }
 
-static bool
-find_row(BankRelation *table, const Datum *key, int nkeys, Snapshot snapshot,
-		 bool must_see, BankRow *row)
+/*
+ * What is committed now.  It need not be registered: the running query's
+ * snapshot keeps all that it may see.
+ */
+static Snapshot
+latest_snapshot(void)
 {
-	ScanKeyData keys[2];
-	bool		found;
+	Assert(ActiveSnapshotSet());
+	return GetLatestSnapshot();
+}
+
+static bool
+find_row(BankRelation *table, const Datum *key, int nkeys, Snapshot snapshot)
+{
+	ScanKeyData keys[BANK_LOOKUP_KEYS_MAX];
 
 	Assert(nkeys <= lengthof(keys));
 	for (int i = 0; i < nkeys; i++)
 		init_key(table, i, key[i], &keys[i]);
-	if (nkeys > 0 && bank_table_is_for_write(table->mode))
-		found = bank_lookup(table->relation, primary_key_of(table), keys, nkeys,
-							snapshot, table->slot);
-	else
-		found = scan_for_row(table, keys, nkeys, snapshot);
-	if (found)
-	{
-		if (must_see)
-			require_visible(table, table->slot);
-		copy_row(table, table->slot, row);
-		ExecClearTuple(table->slot);
-	}
-	return found;
+	if (nkeys == 0 || !bank_table_is_for_write(table->mode))
+		return scan_for_row(table, keys, nkeys, snapshot);
+	if (!bank_lookup_is_open(&table->lookup))
+		bank_lookup_open(&table->lookup, table->relation, primary_key_of(table), keys,
+						 nkeys);
+	return bank_lookup(&table->lookup, table->relation, keys, snapshot, table->slot);
+}
+
+static void
+call_back_with_found(BankRelation *table, BankRowCallback callback, void *context)
+{
+	(void) call_back(table, table->slot, callback, context);
+	ExecClearTuple(table->slot);
 }
 
 /*
- * Finds the row of a key (nkeys 0: the only row) as it is committed now.
- * False when there is none.
+ * Calls back with the row of a key (nkeys 0: the only row) as it is committed
+ * now.  False when there is none.
  */
 bool
-bank_relation_find(BankRelation *table, const Datum *key, int nkeys, BankRow *row)
+bank_relation_find(BankRelation *table, const Datum *key, int nkeys,
+				   BankRowCallback callback, void *context)
 {
-	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	bool		found = find_row(table, key, nkeys, snapshot, true, row);
-
-	UnregisterSnapshot(snapshot);
-	return found;
+	if (!find_row(table, key, nkeys, latest_snapshot()))
+		return false;
+	require_visible(table, table->slot);
+	call_back_with_found(table, callback, context);
+	return true;
 }
 
 /*
- * Finds the only row of a table as it is committed now, also where the
- * transaction's own snapshot does not see it so.
+ * Calls back with the only row of a table as it is committed now, also where
+ * the transaction's own snapshot does not see it so.
  */
 bool
-bank_relation_find_latest(BankRelation *table, BankRow *row)
+bank_relation_find_latest(BankRelation *table, BankRowCallback callback, void *context)
 {
-	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	bool		found = find_row(table, NULL, 0, snapshot, false, row);
-
-	UnregisterSnapshot(snapshot);
-	return found;
+	if (!find_row(table, NULL, 0, latest_snapshot()))
+		return false;
+	call_back_with_found(table, callback, context);
+	return true;
 }
 
-/* Finds the row of a key as the running query sees it. */
+/* Calls back with the row of a key as the running query sees it. */
 bool
 bank_relation_find_visible(BankRelation *table, const Datum *key, int nkeys,
-						   BankRow *row)
+						   BankRowCallback callback, void *context)
 {
-	return find_row(table, key, nkeys, GetActiveSnapshot(), false, row);
+	if (!find_row(table, key, nkeys, GetActiveSnapshot()))
+		return false;
+	call_back_with_found(table, callback, context);
+	return true;
 }
 
 static bool
@@ -309,23 +311,21 @@ index_named(const BankRelation *table, const char *name, int column)
 static void
 call_back_with_rows(BankRelation *table, const BankScan *scan, SysScanDesc rows)
 {
-	BankRow		row;
-
 	while (HeapTupleIsValid(systable_getnext(rows)))
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (!scan->as_visible)
 			require_visible(table, rows->slot);
-		copy_row(table, rows->slot, &row);
-		if (!scan->callback(&row, scan->context))
+		if (!call_back(table, rows->slot, scan->callback, scan->context))
 			return;
 	}
 }
 
-/* Finds the row of an index's two values, as the running query sees it. */
+/* Calls back with the row of an index's two values, as the running query sees it. */
 bool
 bank_relation_find_through(BankRelation *table, const BankIndex *index,
-						   const Datum *key, BankRow *row)
+						   const Datum *key, BankRowCallback callback,
+						   void *context)
 {
 	ScanKeyData keys[lengthof(index->columns)];
 	SysScanDesc scan;
@@ -338,7 +338,7 @@ bank_relation_find_through(BankRelation *table, const BankIndex *index,
 							  true, GetActiveSnapshot(), lengthof(keys), keys);
 	found = HeapTupleIsValid(systable_getnext(scan));
 	if (found)
-		copy_row(table, scan->slot, row);
+		(void) call_back(table, scan->slot, callback, context);
 	systable_endscan(scan);
 	return found;
 }
@@ -378,21 +378,21 @@ bank_relation_scan(BankRelation *table, const BankScan *scan)
 }
 
 /*
- * Locks a row that was found before, in its newest version, which replaces
- * the caller's copy.  Waits or answers BANK_LOCK_BUSY, as the policy says.
+ * Locks the row that was found at a place, and calls back with its newest
+ * version.  Waits or answers BANK_LOCK_BUSY, as the policy says.
  */
 BankLockResult
-bank_relation_lock(BankRelation *table, BankRow *row, LockWaitPolicy policy)
+bank_relation_lock(BankRelation *table, const ItemPointerData *place,
+				   LockWaitPolicy policy, BankRowCallback callback, void *context)
 {
-	ItemPointerData tid = row->tuple->t_self;
-	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	ItemPointerData newest = *place;
 	TM_FailureData failure;
 	TM_Result	result;
 
-	result = table_tuple_lock(table->relation, &tid, snapshot, table->slot,
-							  GetCurrentCommandId(false), table->known->row_lock,
-							  policy, TUPLE_LOCK_FLAG_FIND_LAST_VERSION, &failure);
-	UnregisterSnapshot(snapshot);
+	result = table_tuple_lock(table->relation, &newest, GetActiveSnapshot(),
+							  table->slot, GetCurrentCommandId(false),
+							  table->known->row_lock, policy,
+							  TUPLE_LOCK_FLAG_FIND_LAST_VERSION, &failure);
 	if (result == TM_WouldBlock)
 		return BANK_LOCK_BUSY;
 	if (result == TM_Deleted)
@@ -401,8 +401,7 @@ bank_relation_lock(BankRelation *table, BankRow *row, LockWaitPolicy policy)
 		elog(ERROR, "could not lock a row of \"%s\": result %d",
 			 table->known->shape->table, (int) result);
 	require_visible(table, table->slot);
-	copy_row(table, table->slot, row);
-	ExecClearTuple(table->slot);
+	call_back_with_found(table, callback, context);
 	return BANK_LOCK_TAKEN;
 }
 
@@ -439,46 +438,77 @@ default_value(BankRelation *table, AttrNumber attribute, bool *isnull)
 	return value;
 }
 
-static void
-store_values(BankRelation *table, TupleTableSlot *slot, const Datum *values,
-			 const bool *nulls)
+static bool
+has_unknown(const BankRelation *table)
 {
-	TupleDesc	descriptor = slot->tts_tupleDescriptor;
+	return RelationGetDescr(table->relation)->natts > table->known->shape->ncolumns;
+}
 
+/* Puts a row into a slot; what the code does not know of it is null. */
+static void
+store_known(const BankRelation *table, TupleTableSlot *slot, const BankRow *row)
+{
 	ExecClearTuple(slot);
-	memset(slot->tts_isnull, true, descriptor->natts * sizeof(bool));
+	if (has_unknown(table))
+		memset(slot->tts_isnull, true,
+			   slot->tts_tupleDescriptor->natts * sizeof(bool));
 	for (int i = 0; i < table->known->shape->ncolumns; i++)
 	{
-		slot->tts_values[table->known->attributes[i] - 1] = values[i];
-		slot->tts_isnull[table->known->attributes[i] - 1] = nulls[i];
+		slot->tts_values[table->known->attributes[i] - 1] = row->values[i];
+		slot->tts_isnull[table->known->attributes[i] - 1] = row->nulls[i];
 	}
-	if (descriptor->natts > table->known->shape->ncolumns)
-		for (AttrNumber a = 1; a <= descriptor->natts; a++)
-			if (!TupleDescAttr(descriptor, a - 1)->attisdropped &&
-				!is_known(table, a))
-				slot->tts_values[a - 1] =
-					default_value(table, a, &slot->tts_isnull[a - 1]);
 	ExecStoreVirtualTuple(slot);
 	slot->tts_tableOid = RelationGetRelid(table->relation);
 }
 
+static void
+fill_unknown(BankRelation *table, TupleTableSlot *slot)
+{
+	TupleDesc	descriptor = slot->tts_tupleDescriptor;
+
+	if (!has_unknown(table))
+		return;
+	for (AttrNumber a = 1; a <= descriptor->natts; a++)
+		if (!TupleDescAttr(descriptor, a - 1)->attisdropped && !is_known(table, a))
+			slot->tts_values[a - 1] =
+				default_value(table, a, &slot->tts_isnull[a - 1]);
+}
+
+/* One row needs no slot of its own. */
+static TupleTableSlot **
+make_slots(const BankRelation *table, int nslots)
+{
+	TupleTableSlot **slots = palloc(nslots * sizeof(TupleTableSlot *));
+	TupleDesc	descriptor;
+
+	slots[0] = table->slot;
+	if (nslots == 1)
+		return slots;
+	/* a copy has no reference count, which each slot would raise and lower */
+	descriptor = CreateTupleDescCopy(RelationGetDescr(table->relation));
+	for (int i = 1; i < nslots; i++)
+		slots[i] = MakeSingleTupleTableSlot(descriptor,
+											table_slot_callbacks(table->relation));
+	return slots;
+}
+
 /*
- * Inserts rows in the order given, and their index entries in key_order (null:
- * the same).  The tuple descriptor is a copy without a reference count, which
- * would be raised and lowered for every slot.
+ * Inserts rows in the order of their numbers, and their index entries in
+ * key_order (null: the same).
  */
 static void
-insert_rows(BankRelation *table, Datum *const *values, bool *const *nulls,
+insert_rows(BankRelation *table, BankRowMaker maker, void *context,
 			const int *key_order, int nrows)
 {
-	TupleDesc	descriptor = CreateTupleDescCopy(RelationGetDescr(table->relation));
-	TupleTableSlot **slots = palloc(nrows * sizeof(TupleTableSlot *));
+	TupleTableSlot **slots = make_slots(table, nrows);
 
 	for (int i = 0; i < nrows; i++)
 	{
-		slots[i] = MakeSingleTupleTableSlot(descriptor,
-											table_slot_callbacks(table->relation));
-		store_values(table, slots[i], values[i], nulls[i]);
+		BankRow		row = {0};
+
+		maker(i, context, &row);
+		store_known(table, slots[i], &row);
+		fill_unknown(table, slots[i]);
 	}
 	table_multi_insert(table->relation, slots, nrows, GetCurrentCommandId(true),
 					   0, NULL);
@@ -486,17 +516,23 @@ insert_rows(BankRelation *table, Datum *const *values, bool *const *nulls,
 		bank_indexes_insert(&table->indexes,
 							slots[key_order == NULL ? i : key_order[i]],
 							BANK_INDEXES_NEW);
-	for (int i = 0; i < nrows; i++)
+	ExecClearTuple(table->slot);
+	for (int i = 1; i < nrows; i++)
 		ExecDropSingleTupleTableSlot(slots[i]);
 	pfree(slots);
-	FreeTupleDesc(descriptor);
 }
 
-/* Inserts one row, given in the order of the shape's columns. */
-void
-bank_relation_insert(BankRelation *table, const Datum *values, const bool *nulls)
+static void
+copy_row(int i, void *given, BankRow *row)
 {
-	insert_rows(table, (Datum *const *) &values, (bool *const *) &nulls, NULL, 1);
+	*row = *(const BankRow *) given;
+}
+
+/* Inserts one row. */
+void
+bank_relation_insert(BankRelation *table, const BankRow *row)
+{
+	insert_rows(table, copy_row, (void *) row, NULL, 1);
 }
 
 static bool
@@ -521,64 +557,94 @@ raise_key_reused(const pg_uuid_t *only_key)
 										  bank_uuid_text(only_key)));
 }
 
+/* Null where there are more. */
+static const pg_uuid_t *
+key_of_only_row(BankRowMaker maker, void *context, int nrows)
+{
+	BankRow		row = {0};
+
+	if (nrows != 1)
+		return NULL;
+	maker(0, context, &row);
+	return DatumGetUUIDP(row.values[0]);
+}
+
 /*
  * Inserts rows whose first column is a key of the caller's.  Rows are written
- * in the order given, index entries in that of the keys, so that two calls
- * cannot wait for each other.  Raises LG008 where the primary key refuses one.
+ * in the order of their numbers, index entries in that of the keys, so that
+ * two calls cannot wait for each other.  Raises LG008 where the primary key
+ * refuses one.
  */
 void
-bank_relation_insert_keyed(BankRelation *table, Datum *const *values,
-						   bool *const *nulls, const int *key_order, int nrows)
+bank_relation_insert_keyed(BankRelation *table, BankRowMaker maker, void *context,
+						   const int *key_order, int nrows)
 {
-	MemoryContext context = CurrentMemoryContext;
+	MemoryContext memory = CurrentMemoryContext;
 
 	PG_TRY();
 	{
-		insert_rows(table, values, nulls, key_order, nrows);
+		insert_rows(table, maker, context, key_order, nrows);
 	}
 	PG_CATCH();
 	{
 		if (geterrcode() != ERRCODE_UNIQUE_VIOLATION)
 			PG_RE_THROW();
-		MemoryContextSwitchTo(context);
+		MemoryContextSwitchTo(memory);
 		if (!is_refused_by_key(table, CopyErrorData()))
 			PG_RE_THROW();
 		FlushErrorState();
-		raise_key_reused(nrows == 1 ? DatumGetUUIDP(values[0][0]) : NULL);
+		raise_key_reused(key_of_only_row(maker, context, nrows));
 	}
 	PG_END_TRY();
 }
 
-/*
- * Writes the row's values over the version that the caller has locked.  What
- * it takes is given back, since a batch updates thousands.
- * Columns that the code does not know keep theirs.
- */
-void
-bank_relation_update(BankRelation *table, BankRow *row)
+/* Gives a row what the version before it has in columns that the code does not know. */
+static void
+keep_unknown(const BankRelation *table, TupleTableSlot *slot, TupleTableSlot *before)
 {
-	TupleDesc	descriptor = RelationGetDescr(table->relation);
-	Datum	   *values = palloc0(descriptor->natts * sizeof(Datum));
-	bool	   *nulls = palloc0(descriptor->natts * sizeof(bool));
-	bool	   *replace = palloc0(descriptor->natts * sizeof(bool));
+	slot_getallattrs(before);
+	for (AttrNumber a = 1; a <= slot->tts_tupleDescriptor->natts; a++)
+		if (!is_known(table, a))
+		{
+			slot->tts_values[a - 1] = before->tts_values[a - 1];
+			slot->tts_isnull[a - 1] = before->tts_isnull[a - 1];
+		}
+}
+
+static void
+update_row(BankRelation *table, const ItemPointerData *place)
+{
+	ItemPointerData replaced = *place;
 	BankUpdatedIndexes updated;
 
-	for (int i = 0; i < table->known->shape->ncolumns; i++)
-	{
-		values[table->known->attributes[i] - 1] = row->values[i];
-		nulls[table->known->attributes[i] - 1] = row->nulls[i];
-		replace[table->known->attributes[i] - 1] = true;
-	}
-	ExecForceStoreHeapTuple(heap_modify_tuple(row->tuple, descriptor, values, nulls,
-											  replace),
-							table->slot, true);
-	table->slot->tts_tableOid = RelationGetRelid(table->relation);
-	simple_table_tuple_update(table->relation, &row->tuple->t_self, table->slot,
-							  GetLatestSnapshot(), &updated);
+	simple_table_tuple_update(table->relation, &replaced, table->slot,
+							  GetActiveSnapshot(), &updated);
 	if (BANK_INDEXES_UPDATED(updated))
 		bank_indexes_insert(&table->indexes, table->slot, updated);
 	ExecClearTuple(table->slot);
-	pfree(replace);
-	pfree(nulls);
-	pfree(values);
+}
+
+/*
+ * Writes a row over the version that the caller has locked.  Columns that the
+ * code does not know keep what they have.
+ */
+void
+bank_relation_update(BankRelation *table, const ItemPointerData *place,
+					 const BankRow *row)
+{
+	TupleTableSlot *before;
+	ItemPointerData replaced = *place;
+
+	store_known(table, table->slot, row);
+	if (!has_unknown(table))
+	{
+		update_row(table, place);
+		return;
+	}
+	before = table_slot_create(table->relation, NULL);
+	if (!table_tuple_fetch_row_version(table->relation, &replaced, SnapshotAny, before))
+		elog(ERROR, "a locked row of \"%s\" is gone", table->known->shape->table);
+	keep_unknown(table, table->slot, before);
+	update_row(table, place);
+	ExecDropSingleTupleTableSlot(before);
 }

@@ -10,6 +10,7 @@
 #include "nodes/lockoptions.h"
 
 #include "indexes.h"
+#include "lookup.h"
 #include "table.h"
 
 typedef struct BankRelation
@@ -18,14 +19,18 @@ typedef struct BankRelation
 	BankOpenMode mode;
 	Relation	relation;
 	BankIndexes indexes;		/* unset when opened to read */
+	BankLookup	lookup;			/* unset until a row is looked up to be
+								 * written */
 	EState	   *defaults;		/* of columns that the code does not know */
-	TupleTableSlot *slot;		/* for rows locked, inserted and updated */
+	TupleTableSlot *slot;		/* for rows found, locked, inserted and
+								 * updated */
 } BankRelation;
 
-/* A row, copied out of its page. */
+/* A row that was read, or one to be written. */
 typedef struct BankRow
 {
-	HeapTuple	tuple;
+	TupleTableSlot *slot;		/* where it was read; unset in one to be
+								 * written */
 	Datum		values[BANK_COLUMNS_MAX];	/* of each known column */
 	bool		nulls[BANK_COLUMNS_MAX];
 	const char **fault;			/* takes what is first not understood of it;
@@ -39,8 +44,14 @@ typedef enum BankLockResult
 	BANK_LOCK_GONE				/* the row was deleted meanwhile */
 } BankLockResult;
 
-/* Called with each row of a scan; false: that was enough. */
+/*
+ * Called with a row where it is; what is to be kept of it must be copied.
+ * False: that was enough, where there may be more.
+ */
 typedef bool (*BankRowCallback) (const BankRow *row, void *context);
+
+/* Called for the values of row i that is to be inserted; none of them is null yet. */
+typedef void (*BankRowMaker) (int i, void *context, BankRow *row);
 
 /* Which rows of a table to call back with, in the order of an index. */
 typedef struct BankScan
@@ -70,22 +81,27 @@ extern void bank_relation_close(BankRelation *table);
 extern void bank_relation_read_slot(const BankRelation *table,
 									TupleTableSlot *slot, BankRow *row);
 extern bool bank_relation_find(BankRelation *table, const Datum *key, int nkeys,
-							   BankRow *row);
+							   BankRowCallback callback, void *context);
 extern bool bank_relation_find_visible(BankRelation *table, const Datum *key,
-									   int nkeys, BankRow *row);
-extern bool bank_relation_find_latest(BankRelation *table, BankRow *row);
+									   int nkeys, BankRowCallback callback,
+									   void *context);
+extern bool bank_relation_find_latest(BankRelation *table, BankRowCallback callback,
+									  void *context);
 extern bool bank_relation_find_through(BankRelation *table, const BankIndex *index,
-									   const Datum *key, BankRow *row);
+									   const Datum *key, BankRowCallback callback,
+									   void *context);
 extern void bank_relation_scan_visible(BankRelation *table, BankRowCallback callback,
 									   void *context);
 extern void bank_relation_scan(BankRelation *table, const BankScan *scan);
-extern BankLockResult bank_relation_lock(BankRelation *table, BankRow *row,
-										 LockWaitPolicy policy);
-extern void bank_relation_insert(BankRelation *table, const Datum *values,
-								 const bool *nulls);
-extern void bank_relation_insert_keyed(BankRelation *table, Datum *const *values,
-									   bool *const *nulls, const int *key_order,
+extern BankLockResult bank_relation_lock(BankRelation *table,
+										 const ItemPointerData *place,
+										 LockWaitPolicy policy,
+										 BankRowCallback callback, void *context);
+extern void bank_relation_insert(BankRelation *table, const BankRow *row);
+extern void bank_relation_insert_keyed(BankRelation *table, BankRowMaker maker,
+									   void *context, const int *key_order,
 									   int nrows);
-extern void bank_relation_update(BankRelation *table, BankRow *row);
+extern void bank_relation_update(BankRelation *table, const ItemPointerData *place,
+								 const BankRow *row);
 
 #endif

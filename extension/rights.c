@@ -30,10 +30,13 @@ static BankClaims
 read_claims(void)
 {
 	BankClaims	claims = {{0}};
-	const char *text = GetConfigOption("request.jwt.claims", true, false);
+	const char *text;
 
-	if (text == NULL || *text == '\0' ||
-		strcmp(GetUserNameFromId(GetSessionUserId(), false), bank_authenticator) != 0)
+	if (strcmp(GetUserNameFromId(GetSessionUserId(), false), bank_authenticator) != 0)
+		return claims;
+	text = GetConfigOption("request.jwt.claims", true, false);
+
+	if (text == NULL || *text == '\0')
 		return claims;
 	if (!bank_claims_parse(text, &claims))
 		ereport(ERROR,

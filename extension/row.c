@@ -13,6 +13,14 @@
 #include "bank.h"
 #include "row.h"
 
+/* A BankRowCallback; the context is an ItemPointerData. */
+bool
+bank_row_take_place(const BankRow *row, void *context)
+{
+	*(ItemPointer) context = row->slot->tts_tid;
+	return true;
+}
+
 /* Whether a text column has the given value. */
 bool
 bank_row_text_is(const BankRow *row, int column, const char *expected)

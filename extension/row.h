@@ -6,6 +6,7 @@
 
 #include "ledger.h"
 
+extern bool bank_row_take_place(const BankRow *row, void *context);
 extern bool bank_row_text_is(const BankRow *row, int column, const char *expected);
 extern const char *bank_row_text(const BankRow *row, int column);
 extern const char *bank_row_optional_text(const BankRow *row, int column);

@@ -94,14 +94,22 @@ COMMENT ON FUNCTION bank.seal(integer, integer) IS
 -- A period is sealed once no transaction can still post in it: the next one
 -- was opened and committed; after that a transaction had its id, the barrier;
 -- and whatever had an id before has ended.  A posting has its id before it
--- reads which period is open.  No clock is asked.
+-- asks which period is open.  Backends keep the answer, and are told of another
+-- before the lock is let go of the transaction that opened it: so one that takes
+-- the barrier, under the same lock, has its id after they were told.  No clock
+-- is asked.
 CREATE FUNCTION bank_ledger.seal_next() RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     state  bank_ledger.sealing;
     newest bank_ledger.seal;
 BEGIN
-    SELECT s.* INTO state FROM bank_ledger.sealing AS s FOR UPDATE SKIP LOCKED;
+    BEGIN
+        LOCK TABLE bank_ledger.sealing IN SHARE ROW EXCLUSIVE MODE NOWAIT;
+    EXCEPTION WHEN lock_not_available THEN
+        RETURN;
+    END;
+    SELECT s.* INTO state FROM bank_ledger.sealing AS s;
     IF NOT FOUND THEN
         RETURN;
     END IF;

@@ -1,12 +1,16 @@
 -- What this database is: init, publish and the heartbeat.
 
-CREATE FUNCTION bank_ledger.site_changed() RETURNS trigger
-LANGUAGE c AS 'MODULE_PATHNAME', 'bank_site_changed';
-COMMENT ON FUNCTION bank_ledger.site_changed() IS 'Trigger of bank_ledger.site: backends ask it again, which keep the answer between calls.';
+CREATE FUNCTION bank_ledger.tell_backends() RETURNS trigger
+LANGUAGE c AS 'MODULE_PATHNAME', 'bank_tell_backends';
+COMMENT ON FUNCTION bank_ledger.tell_backends() IS 'Trigger of tables whose only row backends keep between calls: they read it again.';
 
-CREATE TRIGGER site_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON bank_ledger.site
-FOR EACH STATEMENT EXECUTE FUNCTION bank_ledger.site_changed();
-ALTER TABLE bank_ledger.site ENABLE ALWAYS TRIGGER site_changed;
+CREATE TRIGGER tell_backends AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON bank_ledger.site
+FOR EACH STATEMENT EXECUTE FUNCTION bank_ledger.tell_backends();
+ALTER TABLE bank_ledger.site ENABLE ALWAYS TRIGGER tell_backends;
+
+CREATE TRIGGER tell_backends AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON bank_ledger.sealing
+FOR EACH STATEMENT EXECUTE FUNCTION bank_ledger.tell_backends();
+ALTER TABLE bank_ledger.sealing ENABLE ALWAYS TRIGGER tell_backends;
 
 CREATE FUNCTION bank_ledger.init(role text, name text) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$

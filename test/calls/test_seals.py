@@ -2,10 +2,11 @@
 what only they can find."""
 import hashlib
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from conftest import wait_until
+from conftest import DEADLINE, Session, wait_until
 
 CREATE = 'SELECT bank.create_account(%s, %s, %s)'
 TRANSFER = 'SELECT transfer_id FROM bank.transfer(%s, %s, 1)'
@@ -104,6 +105,30 @@ def test_a_seal_covers_an_act_that_is_committed_late(operator, session, level):
     leaves = sorted(row[0].tobytes() for row in operator.rows(DIGESTS, period, period))
     assert seal.tobytes() == merkle(leaves)
     assert operator.rows("SELECT * FROM bank.verify() WHERE subject LIKE 'seal%%'") == []
+
+
+def test_a_backend_that_waited_posts_in_the_period_open_then(operator, session, pair):
+    """It keeps the open period between calls, and gets its id after the barrier."""
+    def sealing(column):
+        return operator.value(f'SELECT {column} FROM bank_ledger.sealing')
+
+    def advanced(column, before):
+        beat(operator, 1)
+        return sealing(column) != before
+
+    wait_until(lambda: advanced('barrier', None), 'the period before can be sealed')
+    before = period_of(session, session.value(TRANSFER, *pair))
+    other = Session()
+    other.rows('BEGIN')
+    other.rows('SELECT 1 FROM bank_ledger.account WHERE account_id IN (%s, %s) FOR UPDATE', *pair)
+    with ThreadPoolExecutor() as pool:
+        posted = pool.submit(session.value, TRANSFER, *pair)
+        wait_until(lambda: operator.value('SELECT wait_event_type FROM pg_stat_activity '
+                                          'WHERE pid = %s', session.pid) == 'Lock',
+                   'the transfer waits for the lock')
+        wait_until(lambda: advanced('period', before), 'the next period is open')
+        other.rows('COMMIT')
+        assert period_of(operator, posted.result(DEADLINE)) == before + 1
 
 
 def test_seals_follow_from_each_other(operator, pair):
