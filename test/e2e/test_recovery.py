@@ -1,10 +1,8 @@
-"""The ledger recovered to a moment some seconds ago, and the ledger restored
-into another cluster.  Others hold what it lost; after rebuild --new-epoch they
-hold what it holds, and what is left of the lost time is listed."""
-import contextlib
+"""The ledger recovered to a moment some seconds ago: others hold what it lost.
+After rebuild --new-epoch they hold what it holds, and what is left of the
+lost time is listed."""
 import json
 import os
-import pathlib
 import shutil
 import signal
 import subprocess
@@ -125,88 +123,6 @@ def repeat_one(stack, before):
                     row['to_account'], MOVED, row['transfer_id']), list):
             return row['transfer_id']
     raise AssertionError('none can be done again')
-
-
-@contextlib.contextmanager
-def server(binaries, data, *settings):
-    """A server of ours, in the place of the stack's or beside it."""
-    with open(RUN / 'log/own-postgresql.log', 'ab') as log:
-        process = subprocess.Popen(['deploy/as-server', str(binaries / 'postgres'), '-D', str(data),
-                                    *settings], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log,
-                                   stderr=log)
-    try:
-        yield process
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.wait(120)
-
-
-def binaries_of(stack):
-    return pathlib.Path(os.readlink(f'/proc/{stack.part("postgresql")}/exe')).parent
-
-
-def dump(stack, binaries, folder):
-    """Roles and both databases, as files."""
-    folder.mkdir(mode=0o700)
-    give_to_server(folder)
-    address = ('-h', stack.env['PGHOST'], '-p', stack.env['PGPORT'], '-U', 'postgres')
-    as_server(binaries / 'pg_dumpall', *address, '--roles-only', '-f', folder / 'roles.sql')
-    for database in ('bank', 'bank_search'):
-        as_server(binaries / 'pg_dump', *address, '-Fc', '-f', folder / database, database)
-
-
-def restore(stack, binaries, folder):
-    """Into a new cluster that runs in the place of the old one."""
-    DATA.mkdir(mode=0o700)
-    give_to_server(DATA)
-    as_server(binaries / 'initdb', '-D', DATA, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8',
-              '--locale=C.UTF-8', '--no-instructions')
-    for name in ('stack.conf', 'pg_hba.conf', 'redis-password', 'stack-objects'):
-        as_server('cp', '-p', OLD / name, DATA / name)
-    with open(DATA / 'postgresql.conf', 'a', encoding='utf-8') as conf:
-        conf.write("include 'stack.conf'\n")
-    address = ('-h', stack.env['PGHOST'], '-p', stack.env['PGPORT'], '-U', 'postgres')
-    with server(binaries, DATA):
-        eventually(lambda: subprocess.run([binaries / 'pg_isready', '-q', *address], check=False)
-                   .returncode == 0, 'the new server answers')
-        as_server(binaries / 'psql', '-Xq', *address, '-d', 'postgres', '-f', folder / 'roles.sql')
-        for database in ('bank', 'bank_search'):
-            stack.session('postgres').rows(f'CREATE DATABASE {database}')
-            as_server(binaries / 'pg_restore', *address, '--exit-on-error', '-d', database,
-                      folder / database)
-        with own_bridge('publish', http_port='0') as bridge:
-            assert bridge.wait(60) == 3
-            assert 'Run bank-bridge init.' in bridge.said()
-
-
-def test_restored_into_another_cluster(stack):
-    """Nothing is lost, and nothing is the stream's it was: another system."""
-    with Load(stack, pause_s=0.01) as load:
-        eventually(lambda: load.reached(KEPT), 'postings before the dump')
-    stack.quiet()
-    binaries, folder = binaries_of(stack), RUN / 'dump'
-    dump(stack, binaries, folder)
-    kill_bridge_and_server(stack, signal.SIGINT)
-    DATA.rename(OLD)
-    restore(stack, binaries, folder)
-    refuse_to_go_on()
-    rebuild()
-    stack.up()
-    assert phantoms(stack, 'kafka') | phantoms(stack, 'search') | phantoms(stack, 'bacen') == set()
-    go_on(stack)
-    require_restated(stack)
-    require_told_once(stack)
-
-
-def require_told_once(stack):
-    """Where nothing was lost, nobody was told anything twice."""
-    eventually(stack.is_told, 'BACEN took everything')
-    journal = checker.Journal(stack.ledger)
-    brokers = stack.env['BANK_KAFKA_BROKERS']
-    found = checker.check_once(checker.read_topic(brokers, 'bank.transfers'))
-    found += checker.check_notifications(
-        journal, stack.ledger.rows('SELECT * FROM bank_report.notification'), stack.bacen.log())
-    assert not found, checker.shortened(found)
 
 
 def refuse_to_go_on():
