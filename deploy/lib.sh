@@ -113,7 +113,8 @@ part_pid() {
         sleep 0.05
     done
     part_lingers "$1" || return 1
-    ! grep -q '^State:.Z' "/proc/${part_known%% *}/status" 2>/dev/null || return 1
+    # One that has ended may be collected before the look.
+    grep -q '^State:.[^Z]' "/proc/${part_known%% *}/status" 2>/dev/null || return 1
     echo "${part_known%% *}"
 }
 
