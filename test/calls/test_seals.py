@@ -131,6 +131,18 @@ def test_a_backend_that_waited_posts_in_the_period_open_then(operator, session, 
         assert period_of(operator, posted.result(DEADLINE)) == before + 1
 
 
+def test_of_two_at_once_one_takes_a_step(operator, session):
+    """The other neither waits nor comes between a period's opening and its barrier."""
+    state = 'SELECT period, barrier FROM bank_ledger.sealing'
+    session.rows('BEGIN')
+    session.rows('SELECT bank_ledger.seal_next()')
+    before = operator.rows(state)
+    operator.rows(f"SET statement_timeout = '{DEADLINE}s'")
+    operator.rows('SELECT bank_ledger.seal_next()')
+    assert operator.rows(state) == before
+    session.rows('COMMIT')
+
+
 def test_seals_follow_from_each_other(operator, pair):
     operator.value(TRANSFER, *pair)
     seal_past(operator, newest(operator) + 2)
