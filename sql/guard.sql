@@ -34,23 +34,31 @@ END
 $$;
 COMMENT ON FUNCTION bank_ledger.refuse_writer() IS 'Trigger of the tables that only the functions write: raises 42501 for all but superusers.';
 
+-- A posting is dated into the open period, and a search database posts nothing,
+-- by what a backend keeps of these rows between calls.
+CREATE FUNCTION bank_ledger.tell_backends() RETURNS trigger
+LANGUAGE c AS 'MODULE_PATHNAME', 'bank_tell_backends';
+COMMENT ON FUNCTION bank_ledger.tell_backends() IS 'Trigger of tables whose only row backends keep between calls: they read it again.';
+
 -- By statement, so that nothing is refused late, and by row, since changes
 -- through a parent table or by replication fire no other.
 CREATE FUNCTION bank_ledger.guards() RETURNS TABLE (relation text, name text, definition text)
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT 'bank_ledger.' || r.name, g.name,
-           format('CREATE TRIGGER %s BEFORE %s ON bank_ledger.%s FOR EACH %s EXECUTE FUNCTION bank_ledger.%s()',
-                  g.name, g.events, r.name, g.level, g.refuses)
+           format('CREATE TRIGGER %s %s ON bank_ledger.%s FOR EACH %s EXECUTE FUNCTION bank_ledger.%s()',
+                  g.name, g.events, r.name, g.level, g.calls)
     FROM (VALUES
-        ('insert_only', 'DELETE OR UPDATE OR TRUNCATE', 'STATEMENT', 'refuse_change',
+        ('insert_only', 'BEFORE DELETE OR UPDATE OR TRUNCATE', 'STATEMENT', 'refuse_change',
          ARRAY['account_event', 'transfer', 'epoch', 'operator_act', 'seal']),
-        ('insert_only_row', 'DELETE OR UPDATE', 'ROW', 'refuse_change',
+        ('insert_only_row', 'BEFORE DELETE OR UPDATE', 'ROW', 'refuse_change',
          ARRAY['account_event', 'transfer', 'epoch', 'operator_act', 'seal']),
-        ('functions_only', 'INSERT OR DELETE OR UPDATE OR TRUNCATE', 'STATEMENT', 'refuse_writer',
-         ARRAY['customer', 'account', 'account_event', 'transfer', 'hold'])) AS g (name, events, level, refuses, relations)
+        ('functions_only', 'BEFORE INSERT OR DELETE OR UPDATE OR TRUNCATE', 'STATEMENT', 'refuse_writer',
+         ARRAY['customer', 'account', 'account_event', 'transfer', 'hold']),
+        ('tell_backends', 'AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE', 'STATEMENT', 'tell_backends',
+         ARRAY['site', 'sealing'])) AS g (name, events, level, calls, relations)
     CROSS JOIN LATERAL unnest(g.relations) AS r (name)
 $$;
-COMMENT ON FUNCTION bank_ledger.guards() IS 'The triggers that close the tables, each as the server writes it.';
+COMMENT ON FUNCTION bank_ledger.guards() IS 'The triggers of the tables, each as the server writes it.';
 
 DO $$
 DECLARE

@@ -1,17 +1,5 @@
 -- What this database is: init, publish and the heartbeat.
 
-CREATE FUNCTION bank_ledger.tell_backends() RETURNS trigger
-LANGUAGE c AS 'MODULE_PATHNAME', 'bank_tell_backends';
-COMMENT ON FUNCTION bank_ledger.tell_backends() IS 'Trigger of tables whose only row backends keep between calls: they read it again.';
-
-CREATE TRIGGER tell_backends AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON bank_ledger.site
-FOR EACH STATEMENT EXECUTE FUNCTION bank_ledger.tell_backends();
-ALTER TABLE bank_ledger.site ENABLE ALWAYS TRIGGER tell_backends;
-
-CREATE TRIGGER tell_backends AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON bank_ledger.sealing
-FOR EACH STATEMENT EXECUTE FUNCTION bank_ledger.tell_backends();
-ALTER TABLE bank_ledger.sealing ENABLE ALWAYS TRIGGER tell_backends;
-
 CREATE FUNCTION bank_ledger.init(role text, name text) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
@@ -32,10 +20,10 @@ BEGIN
                   HINT = 'The role is ledger or search; the name has 1 to 64 of A-Z a-z 0-9 . _ and -.';
     END IF;
 
-    -- A restore may have left the journal's triggers weaker.
-    FOR weakened IN SELECT t.* FROM pg_trigger AS t
-        WHERE t.tgfoid IN ('bank_ledger.refuse_change'::regproc, 'bank_ledger.refuse_writer'::regproc)
-          AND t.tgenabled <> 'A'
+    -- A restore may have left the guards weaker.
+    FOR weakened IN SELECT t.* FROM bank_ledger.guards() AS g
+        JOIN pg_trigger AS t ON t.tgrelid = to_regclass(g.relation) AND t.tgname = g.name
+        WHERE t.tgenabled <> 'A'
     LOOP
         EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I',
                        weakened.tgrelid::regclass, weakened.tgname);

@@ -28,7 +28,7 @@ RETURNS TABLE (invariant text, subject text, detail text)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT '2', 'table ' || g.relation,
            format(CASE WHEN t.oid IS NULL THEN 'trigger %s is missing'
-                       ELSE 'trigger %s no longer refuses every change' END, g.name)
+                       ELSE 'trigger %s is not what the extension made' END, g.name)
     FROM bank_ledger.guards() AS g
     LEFT JOIN pg_trigger AS t ON t.tgrelid = to_regclass(g.relation) AND t.tgname = g.name
         AND NOT t.tgisinternal

@@ -295,6 +295,7 @@ INSERT INTO breakage VALUES
 (2, 'function bank_ledger.own\(\)', 'CREATE FUNCTION bank_ledger.own() RETURNS int LANGUAGE sql AS ''SELECT 1'';
   ALTER EXTENSION bank ADD FUNCTION bank_ledger.own()'),
 (2, 'table bank_ledger.transfer', 'DROP TRIGGER insert_only ON bank_ledger.transfer'),
+(2, 'table bank_ledger.sealing', 'DROP TRIGGER tell_backends ON bank_ledger.sealing'),
 (2, 'table bank_ledger.transfer', 'CREATE OR REPLACE TRIGGER insert_only_row BEFORE UPDATE OR DELETE ON bank_ledger.transfer
   FOR EACH ROW WHEN (false) EXECUTE FUNCTION bank_ledger.refuse_change()'),
 (2, 'table bank_ledger.account', 'DROP TRIGGER functions_only ON bank_ledger.account'),
