@@ -3,6 +3,7 @@
  */
 #include "role.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -56,10 +57,13 @@ bridge_role_run(BridgeRole role, const BridgeConfig *config)
 static void
 handle_stop(int signal_number)
 {
+	int			interrupted = errno;
+
 	(void) signal_number;
 	if (write(stop_pipe[1], "", 1) == 1 && stop_grace_s > 0)
 		alarm(stop_grace_s);
 	stop_grace_s = 0;
+	errno = interrupted;
 }
 
 static bool

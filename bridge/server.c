@@ -26,10 +26,12 @@ static enum MHD_Result
 answer(struct MHD_Connection *connection, unsigned status,
 	   const char *content_type, char *text, size_t length)
 {
-	struct MHD_Response *response =
-	MHD_create_response_from_buffer(length, text, MHD_RESPMEM_MUST_FREE);
+	struct MHD_Response *response = NULL;
 	enum MHD_Result queued;
 
+	if (text != NULL)
+		response = MHD_create_response_from_buffer(length, text,
+												   MHD_RESPMEM_MUST_FREE);
 	if (response == NULL)
 	{
 		free(text);
@@ -45,7 +47,7 @@ answer(struct MHD_Connection *connection, unsigned status,
 static enum MHD_Result
 answer_health(struct MHD_Connection *connection)
 {
-	size_t		length;
+	size_t		length = 0;
 	bool		healthy;
 	char	   *text = bridge_health_text(&length, &healthy);
 
@@ -57,7 +59,7 @@ answer_health(struct MHD_Connection *connection)
 static enum MHD_Result
 answer_metrics(struct MHD_Connection *connection)
 {
-	size_t		length;
+	size_t		length = 0;
 	char	   *text = bridge_metrics_text(&length);
 
 	return answer(connection, MHD_HTTP_OK,
