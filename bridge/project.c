@@ -9,6 +9,10 @@
  * the database is asked nothing for those it has: both writes compare (epoch,
  * version).
  *
+ * A Redis that answers and does not write, as one without memory, is put
+ * everything all the same, since a put removes what it cannot replace; only
+ * what it says of itself stays behind, until it writes again.
+ *
  * Promises:  invariant 10; nothing is acknowledged that was not stored.
  * Memory:    one batch of BATCH_MAX records.
  * Not here:  how the read model is written (readmodel.c), and read (the
@@ -74,6 +78,7 @@ typedef struct Project
 	BridgeOffsets cached;
 	bool		caching;		/* Redis has everything that was read */
 	bool		cached_moved;	/* since it was stored */
+	bool		holding;		/* Redis does not write: its note stays */
 	int64_t		flush_ms;
 	int64_t		note_ms;		/* when Redis is asked at the latest */
 	int64_t		redis_retry_ms;
@@ -129,8 +134,26 @@ note_redis_failure(Project *project)
 				   " database alone", "reason=%s",
 				   bank_redis_error(project->redis));
 	project->caching = false;
+	project->holding = false;
 	project->redis_retry_ms = bridge_clock_ms() + project->redis_wait_ms;
 	project->redis_wait_ms = longer(project->redis_wait_ms);
+}
+
+/* Redis has failed: it is away, or does not write. */
+static void
+judge_redis(Project *project)
+{
+	if (!bank_redis_refused(project->redis))
+	{
+		note_redis_failure(project);
+		return;
+	}
+	bridge_metrics_add(BRIDGE_METRIC_PROJECT_REDIS_ERRORS, 1);
+	if (!project->holding)
+		bridge_log(BRIDGE_LOG_WARNING, "redis does not write; what it has is"
+				   " removed where it is old", "reason=%s",
+				   bank_redis_error(project->redis));
+	project->holding = true;
 }
 
 static bool
@@ -156,6 +179,7 @@ ask_redis(Project *project)
 	}
 	project->cached = cached;
 	project->cached_moved = true;
+	project->holding = false;
 	return true;
 }
 
@@ -383,9 +407,43 @@ note_cached(Project *project, const BridgeOffsets *offsets)
 			leave(project);
 			break;
 		case BRIDGE_CACHED_FAILED:
-			note_redis_failure(project);
+			judge_redis(project);
 			break;
 	}
+}
+
+/* Once Redis writes its note again, it is given what it missed. */
+static void
+look_for_memory(Project *project)
+{
+	project->note_ms = bridge_clock_ms() + FLUSH_PERIOD_MS;
+	if (!redis_answers(project))
+		return;
+	if (bridge_cached_store(&project->note, project->redis, &project->cached) ==
+		BRIDGE_CACHED_FAILED)
+	{
+		judge_redis(project);
+		return;
+	}
+	bridge_log(BRIDGE_LOG_INFO, "redis writes again; reading what it missed",
+			   NULL);
+	leave(project);
+}
+
+/*
+ * What is refused is put one by one, since a refusal ends a pipeline; false
+ * where Redis is away.
+ */
+static bool
+put(Project *project, const BankRedisBalance *balances, int count)
+{
+	if (bank_redis_put(project->redis, balances, count))
+		return true;
+	judge_redis(project);
+	for (int i = 0; project->holding && i < count; i++)
+		if (!bank_redis_put(project->redis, &balances[i], 1))
+			judge_redis(project);
+	return project->caching;
 }
 
 static void
@@ -397,11 +455,8 @@ cache_batch(Project *project)
 
 	for (int i = 0; i < batch->newest_count; i++)
 		balances[i] = batch->newest[i]->balance;
-	if (!bank_redis_put(project->redis, balances, batch->newest_count))
-	{
-		note_redis_failure(project);
+	if (!put(project, balances, batch->newest_count) || project->holding)
 		return;
-	}
 	bridge_metrics_add(BRIDGE_METRIC_PROJECT_CACHED, batch->newest_count);
 	bridge_store_advance(&cached, &batch->reached);
 	note_cached(project, &cached);
@@ -415,8 +470,10 @@ look_after_redis(Project *project)
 		return;
 	if (project->batch.newest_count > 0)
 		cache_batch(project);
-	else if (bridge_clock_ms() >= project->note_ms)
+	else if (!project->holding && bridge_clock_ms() >= project->note_ms)
 		note_cached(project, &project->cached);
+	if (project->holding && bridge_clock_ms() >= project->note_ms)
+		look_for_memory(project);
 }
 
 /* Stores the cached offsets where no batch has taken them along. */
@@ -461,6 +518,8 @@ say_state(Project *project, BridgeConsumerState state)
 		say_unhealthy(bridge_trouble_or(no_answer));
 	else if (!project->caching)
 		say_unhealthy("redis does not answer; the search database is current");
+	else if (project->holding)
+		say_unhealthy("redis does not write; the search database is current");
 	else
 		bridge_health_set(BRIDGE_ROLE_PROJECT, true, "");
 }

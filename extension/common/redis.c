@@ -374,6 +374,12 @@ bank_redis_swap_note(BankRedis *redis, const char *old, const char *note)
 	return answer;
 }
 
+bool
+bank_redis_refused(const BankRedis *redis)
+{
+	return redis->link.refused;
+}
+
 const char *
 bank_redis_error(const BankRedis *redis)
 {

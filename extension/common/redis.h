@@ -91,6 +91,9 @@ extern BankRedisAnswer bank_redis_get_note(BankRedis *redis, char *note,
 extern BankRedisAnswer bank_redis_swap_note(BankRedis *redis, const char *old,
 											const char *note);
 
+/* The last call failed since the server answered that it will not. */
+extern bool bank_redis_refused(const BankRedis *redis);
+
 /* Why the last call failed, one line without secrets; empty before that. */
 extern const char *bank_redis_error(const BankRedis *redis);
 

@@ -71,6 +71,7 @@ bank_redis_link_fail(BankRedisLink *link, const char *doing, const char *reason)
 {
 	snprintf(link->error, sizeof(link->error), "%s: %s", doing, reason);
 	link->timed_out = false;
+	link->refused = false;
 	link->wrong_type = false;
 	bank_redis_link_close(link);
 	return false;
@@ -188,6 +189,7 @@ bank_redis_link_reply(BankRedisLink *link, const char *doing)
 	if (reply->type != REDIS_REPLY_ERROR)
 		return reply;
 	bank_redis_link_fail(link, doing, reply->str);
+	link->refused = true;
 	link->wrong_type = strncmp(reply->str, "WRONGTYPE", 9) == 0;
 	freeReplyObject(reply);
 	return NULL;

@@ -28,6 +28,7 @@ typedef struct BankRedisLink
 	int64_t		deadline_ms;
 	char		error[256];
 	bool		timed_out;		/* what the error was */
+	bool		refused;		/* by the server, in words of its own */
 	bool		wrong_type;
 } BankRedisLink;
 

@@ -456,6 +456,28 @@ def test_redis_out_of_memory(accounts):
     wait_until(lambda: is_caught_up(accounts), 'redis is not repaired')
 
 
+def test_redis_out_of_memory_far_behind(accounts):
+    """That it cannot say how far it was filled keeps nobody from what is new."""
+    paused, note = pid_of('project'), redis_cli('GET', 'bank:cached').strip()
+    query(f"SELECT bank.set_limit('{accounts[0]}', n) FROM generate_series(1000001, 1000700) AS n")
+    wait_until(lambda: is_caught_up(accounts), 'project does not follow')
+    os.kill(paused, signal.SIGSTOP)
+    try:
+        transfer(accounts)
+        redis_cli('SET', 'bank:cached', note)
+        redis_cli('CONFIG', 'SET', 'maxmemory', '1')
+        os.kill(paused, signal.SIGCONT)
+        wait_until(lambda: balance(accounts[0])[0] == ledger(accounts[0]) + ['database'],
+                   'a stale balance stays')
+        wait_until(lambda: 'does not write' in health()['roles']['project']['reason'],
+                   'it is not said')
+    finally:
+        os.kill(paused, signal.SIGCONT)
+        redis_cli('CONFIG', 'SET', 'maxmemory', '0')
+    query(f"SELECT bank.set_limit('{accounts[0]}', NULL)")
+    wait_until(lambda: is_caught_up(accounts) and health()['healthy'], 'redis is not repaired')
+
+
 def test_a_paused_redis(accounts):
     """Reads fall back within its timeout, nothing waits for it."""
     paused = int((RUN / 'pid' / 'redis').read_text().split()[0])
