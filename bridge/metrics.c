@@ -25,7 +25,7 @@ typedef struct RoleState
 	_Atomic int pid;
 	_Atomic bool healthy;
 	_Atomic unsigned sequence;
-	char		reason[REASON_SIZE];
+	_Atomic char reason[REASON_SIZE];
 } RoleState;
 
 typedef struct SharedMetrics
@@ -111,6 +111,16 @@ bridge_metrics_role(BridgeRole role, pid_t pid)
 	atomic_store(&shared->roles[role].pid, pid);
 }
 
+static void
+write_reason(RoleState *state, const char *reason)
+{
+	size_t		i;
+
+	for (i = 0; i < REASON_SIZE - 1 && reason[i] != '\0'; i++)
+		atomic_store(&state->reason[i], reason[i]);
+	atomic_store(&state->reason[i], '\0');
+}
+
 void
 bridge_health_set(BridgeRole role, bool healthy, const char *reason)
 {
@@ -118,9 +128,7 @@ bridge_health_set(BridgeRole role, bool healthy, const char *reason)
 	unsigned	sequence = atomic_load(&state->sequence) | 1;
 
 	atomic_store(&state->sequence, sequence);
-	atomic_thread_fence(memory_order_seq_cst);
-	snprintf(state->reason, sizeof(state->reason), "%s", reason);
-	atomic_thread_fence(memory_order_seq_cst);
+	write_reason(state, reason);
 	atomic_store(&state->sequence, sequence + 1);
 	atomic_store(&state->healthy, healthy);
 }
@@ -133,9 +141,9 @@ read_reason(RoleState *state, char *reason)
 	{
 		unsigned	before = atomic_load(&state->sequence);
 
-		memcpy(reason, state->reason, REASON_SIZE);
+		for (int c = 0; c < REASON_SIZE; c++)
+			reason[c] = atomic_load(&state->reason[c]);
 		reason[REASON_SIZE - 1] = '\0';
-		atomic_thread_fence(memory_order_seq_cst);
 		if (before % 2 == 0 && atomic_load(&state->sequence) == before)
 			return;
 	}

@@ -1,5 +1,6 @@
-"""The bridge catches up with a million transfers, and stays small.  The last of
-make chaos, since BACEN is told of none of them."""
+"""The bridge catches up with a million transfers, and compares them all in a
+rebuild, and stays small.  BACEN is told of none of them, so that the stack is
+thrown away afterwards.  Run by make chaos."""
 import collections
 import json
 import os
@@ -9,6 +10,7 @@ import subprocess
 from faults import own_bridge, require_ended
 from stack import eventually, kill, pss, script
 from test_memory import BATCH, LIMIT, Watch, move
+from test_recovery import stack_of_its_own      # noqa: F401
 
 TRANSFERS = int(os.environ.get('BANK_CHAOS_TRANSFERS', '1000000'))
 LONG_S = 1800
