@@ -27,12 +27,20 @@ static bool
 extend(BridgeEnds *ends, int topic, int32_t count)
 {
 	int64_t    *next = realloc(ends->next[topic], (size_t) count * sizeof(*next));
+	uint64_t   *sent = realloc(ends->sent[topic], (size_t) count * sizeof(*sent));
 
-	if (next == NULL)
+	if (next != NULL)
+		ends->next[topic] = next;
+	if (sent != NULL)
+		ends->sent[topic] = sent;
+	if (next == NULL || sent == NULL)
 		return false;
-	ends->next[topic] = next;
-	while (ends->counts[topic] < count)
-		next[ends->counts[topic]++] = 0;
+	for (int32_t p = ends->counts[topic]; p < count; p++)
+	{
+		next[p] = 0;
+		sent[p] = 0;
+	}
+	ends->counts[topic] = count;
 	return true;
 }
 
@@ -43,6 +51,25 @@ bridge_ends_raise(BridgeEnds *ends, int topic, int32_t partition, int64_t next)
 		return false;
 	if (next > ends->next[topic][partition])
 		ends->next[topic][partition] = next;
+	return true;
+}
+
+bool
+bridge_ends_allow(const BridgeEnds *ends, int topic, int32_t partition,
+				  int64_t offset, uint64_t transaction)
+{
+	return offset >= bridge_ends_get(ends, topic, partition) ||
+		transaction <= ends->sent[topic][partition];
+}
+
+bool
+bridge_ends_note(BridgeEnds *ends, int topic, int32_t partition, int64_t offset,
+				 uint64_t transaction)
+{
+	if (!bridge_ends_raise(ends, topic, partition, offset + 1))
+		return false;
+	if (transaction > ends->sent[topic][partition])
+		ends->sent[topic][partition] = transaction;
 	return true;
 }
 
@@ -100,7 +127,10 @@ void
 bridge_ends_free(BridgeEnds *ends)
 {
 	for (int t = 0; t < BRIDGE_EVENT_TOPICS; t++)
+	{
 		free(ends->next[t]);
+		free(ends->sent[t]);
+	}
 	memset(ends, 0, sizeof(*ends));
 }
 

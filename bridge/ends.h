@@ -20,6 +20,8 @@ typedef struct BridgeEnds
 	int			counts[BRIDGE_EVENT_TOPICS];
 	int64_t    *next[BRIDGE_EVENT_TOPICS];	/* malloc'd; behind the last
 											 * record */
+	uint64_t   *sent[BRIDGE_EVENT_TOPICS];	/* malloc'd; that record's
+											 * transaction, not kept in Kafka */
 } BridgeEnds;
 
 /* The number of a topic; -1: it is none of events. */
@@ -28,6 +30,19 @@ extern int	bridge_ends_find(const char *topic);
 /* Notes an end, which never goes back; false without memory. */
 extern bool bridge_ends_raise(BridgeEnds *ends, int topic, int32_t partition,
 							  int64_t next);
+
+/*
+ * Whether a record of a numbered transaction may be where it was put.  What is
+ * behind a later one's end was acknowledged late; what is before an earlier
+ * one's end is not in the partition that was known.
+ */
+extern bool bridge_ends_allow(const BridgeEnds *ends, int topic,
+							  int32_t partition, int64_t offset,
+							  uint64_t transaction);
+
+/* Notes a record that is allowed; false without memory. */
+extern bool bridge_ends_note(BridgeEnds *ends, int topic, int32_t partition,
+							 int64_t offset, uint64_t transaction);
 
 /* 0 where it is not known. */
 extern int64_t bridge_ends_get(const BridgeEnds *ends, int topic,

@@ -92,28 +92,29 @@ note_seal(const rd_kafka_message_t *message)
 }
 
 /*
- * A partition grows.  False, logged, where a record was put before the last
- * one: what was acknowledged is gone.
+ * A partition grows.  False, logged, where a record was put before one that
+ * was sent earlier: what was acknowledged is gone.
  */
 static bool
 note_end(BridgeProducer *producer, const rd_kafka_message_t *message)
 {
 	const char *name = rd_kafka_topic_name(message->rkt);
 	int			topic = bridge_ends_find(name);
-	int64_t		end;
+	uintptr_t	number = (uintptr_t) message->_private;
 
 	/* Of a record that was there already the brokers may not say where. */
 	if (topic < 0 || message->offset < 0)
 		return true;
-	end = bridge_ends_get(&producer->ends, topic, message->partition);
-	if (message->offset >= end)
-		return bridge_ends_raise(&producer->ends, topic, message->partition,
-								 message->offset + 1);
+	if (bridge_ends_allow(&producer->ends, topic, message->partition, message->offset,
+						  number))
+		return bridge_ends_note(&producer->ends, topic, message->partition,
+								message->offset, number);
 	if (!producer->failed)
 		bridge_log(BRIDGE_LOG_ERROR, "topic was made anew or has lost records",
 				   "topic=%s partition=%" PRId32 " offset=%" PRId64
 				   " known_end=%" PRId64 " hint=%s", name, message->partition,
-				   message->offset, end, "Run bank-bridge rebuild.");
+				   message->offset,
+				   bridge_ends_get(&producer->ends, topic, message->partition), "Run bank-bridge rebuild.");
 	producer->failed = true;
 	producer->code = BRIDGE_EXIT_LOST;
 	return false;

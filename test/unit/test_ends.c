@@ -23,6 +23,26 @@ test_raise(void)
 }
 
 static void
+test_allow(void)
+{
+	BridgeEnds	ends = {0};
+
+	tap_ok(bridge_ends_allow(&ends, 1, 2, 5, 40), "anywhere in a partition not known");
+	bridge_ends_note(&ends, 1, 2, 5, 40);
+	tap_is_int(bridge_ends_get(&ends, 1, 2), 6, "a record noted is before the end");
+	tap_ok(bridge_ends_allow(&ends, 1, 2, 6, 41), "the next record, at the end");
+	tap_ok(!bridge_ends_allow(&ends, 1, 2, 5, 41), "not in the place of one sent before");
+	tap_ok(bridge_ends_allow(&ends, 1, 2, 4, 39), "one acknowledged late, sent before");
+	tap_ok(bridge_ends_allow(&ends, 1, 2, 4, 40), "and one of the same transaction");
+	bridge_ends_note(&ends, 1, 2, 4, 39);
+	tap_is_int(bridge_ends_get(&ends, 1, 2), 6, "which is no step back");
+	tap_ok(!bridge_ends_allow(&ends, 1, 2, 5, 41), "nor forgets what was sent");
+	bridge_ends_raise(&ends, 1, 3, 9);
+	tap_ok(!bridge_ends_allow(&ends, 1, 3, 8, 1), "not before an end found at the start");
+	bridge_ends_free(&ends);
+}
+
+static void
 test_check(void)
 {
 	BridgeEnds	known = {0};
@@ -67,6 +87,7 @@ int
 main(void)
 {
 	test_raise();
+	test_allow();
 	test_check();
 	test_text();
 	return tap_done();
