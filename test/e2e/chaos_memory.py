@@ -7,10 +7,13 @@ import os
 import signal
 import subprocess
 
+import pytest
+
 from faults import own_bridge, require_ended
 from stack import eventually, kill, pss, script
 from test_memory import BATCH, LIMIT, Watch, move
-from test_recovery import stack_of_its_own      # noqa: F401
+
+pytestmark = pytest.mark.usefixtures('made_anew')
 
 TRANSFERS = int(os.environ.get('BANK_CHAOS_TRANSFERS', '1000000'))
 LONG_S = 1800

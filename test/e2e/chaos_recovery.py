@@ -7,6 +7,8 @@ import pathlib
 import signal
 import subprocess
 
+import pytest
+
 import checker
 from faults import own_bridge
 from load import Load
@@ -14,7 +16,8 @@ from stack import ROOT, RUN, eventually
 from test_recovery import (COPY, DATA, KEPT, LOST, OLD, as_server, back_up, give_to_server, go_on,
                            kill_bridge_and_server, phantoms, rebuild, refuse_to_go_on,
                            require_listed, require_restated, write)
-from test_recovery import stack_of_its_own      # noqa: F401  pylint: disable=unused-import
+
+pytestmark = pytest.mark.usefixtures('made_anew')
 
 PORT = 5432         # of a socket in the folder of the stack's, which has another
 

@@ -24,6 +24,16 @@ def stack(whole_stack):
     answer_as_usual(whole_stack)
 
 
+@pytest.fixture
+def made_anew(stack):
+    """Makes the stack anew after the test: what it lost, or heaped up, is
+    neither missed nor checked again by those that follow."""
+    yield
+    stacks.script('reset')
+    stack.up()
+    stack.customers.order('PUT', '/_control/default', {'ativo': True})
+
+
 def answer_as_usual(stack):
     for simulator in (stack.customers, stack.bacen):
         simulator.order('PUT', '/_control/answers', [])

@@ -2,9 +2,13 @@
 import os
 import threading
 
+import pytest
+
 import checker
 from faults import require_ended
 from stack import eventually, kill, script
+
+pytestmark = pytest.mark.usefixtures('made_anew')
 
 LIMIT = 50 * 1024 * 1024 * int(os.environ.get('BANK_MEMORY_FACTOR', '1'))
 ACCOUNTS, CHANGES = 300, 200    # events of one transaction

@@ -12,20 +12,13 @@ import pytest
 import checker
 from faults import own_bridge, require_ended
 from load import Load
-from stack import ROOT, RUN, eventually, kill, same_balance, script
+from stack import ROOT, RUN, eventually, kill, same_balance
 
 DATA, OLD, COPY = RUN / 'postgresql', RUN / 'postgresql-lost', RUN / 'postgresql-copy'
 KEPT, LOST = 300, 300       # postings before and after the moment
 MOVED = 1                   # under a key that was used before
 
-
-@pytest.fixture(name='stack')
-def stack_of_its_own(stack):
-    """What is lost would be missed by the tests that follow."""
-    yield stack
-    script('reset')
-    stack.up()
-    stack.customers.order('PUT', '/_control/default', {'ativo': True})
+pytestmark = pytest.mark.usefixtures('made_anew')
 
 
 def as_server(*command):
