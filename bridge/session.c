@@ -179,7 +179,8 @@ place_stream(BridgeSession *session)
 
 	if (!session->placed)
 		bridge_stream_create(&session->stream, session->producer, epoch,
-							 epoch == position->epoch ? position->epoch_lsn : 0);
+							 epoch == position->epoch ? position->epoch_lsn : 0,
+							 session->catalog.confirmed_lsn);
 	bridge_stream_restart(&session->stream);
 	snprintf(session->producer->source, sizeof(session->producer->source),
 			 "/bank/%s", session->catalog.site);

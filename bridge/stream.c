@@ -13,12 +13,13 @@
 
 void
 bridge_stream_create(BridgeStream *stream, BridgeProducer *producer,
-					 int32_t epoch, uint64_t epoch_lsn)
+					 int32_t epoch, uint64_t epoch_lsn,
+					 uint64_t confirmed_lsn)
 {
 	*stream = (BridgeStream)
 	{
 		.producer = producer, .epoch = epoch, .epoch_lsn = epoch_lsn,
-			.sent_index = -1
+			.done_lsn = confirmed_lsn, .sent_index = -1
 	};
 	bridge_metrics_set(BRIDGE_METRIC_PUBLISH_EPOCH, epoch);
 }
@@ -53,7 +54,7 @@ refuse(BridgeExit code, const char *what, const char *error, uint64_t lsn)
 static BridgeExit
 take_begin(BridgeStream *stream, uint64_t commit_lsn)
 {
-	bool		repeated = commit_lsn <= stream->done_lsn;
+	bool		repeated = commit_lsn < stream->done_lsn;
 
 	if (stream->in_transaction)
 		return refuse(BRIDGE_EXIT_FAILED, "transaction begins within another",
@@ -103,7 +104,7 @@ take_commit(BridgeStream *stream, uint64_t end_lsn)
 		return BRIDGE_EXIT_OK;
 	bridge_inflight_commit(&stream->producer->inflight, end_lsn);
 	stream->open = false;
-	stream->done_lsn = stream->commit_lsn;
+	stream->done_lsn = stream->commit_lsn + 1;
 	bridge_metrics_add(BRIDGE_METRIC_PUBLISH_TRANSACTIONS, 1);
 	return BRIDGE_EXIT_OK;
 }

@@ -42,12 +42,17 @@ typedef struct BridgeStream
 	int64_t		index;			/* of its next record */
 	uint64_t	sent_lsn;		/* the last record sent, by transaction ... */
 	int64_t		sent_index;		/* ... and index */
-	uint64_t	done_lsn;		/* the last transaction sent completely */
+	uint64_t	done_lsn;		/* what commits before it was sent completely */
 	bool		open;			/* an unfinished one is in flight */
 } BridgeStream;
 
+/*
+ * Begins at the first LSN that is not confirmed: the slot may go back behind
+ * it later, when its server is killed, and what it then brings was sent.
+ */
 extern void bridge_stream_create(BridgeStream *stream, BridgeProducer *producer,
-								 int32_t epoch, uint64_t epoch_lsn);
+								 int32_t epoch, uint64_t epoch_lsn,
+								 uint64_t confirmed_lsn);
 
 /* A connection begins: what was half read comes again. */
 extern void bridge_stream_restart(BridgeStream *stream);
