@@ -278,3 +278,10 @@ bridge_session_close(BridgeSession *session)
 	PQfinish(session->sql);
 	session->sql = NULL;
 }
+
+void
+bridge_session_free(BridgeSession *session)
+{
+	bridge_session_close(session);
+	bridge_ends_free(&session->known);
+}

@@ -50,6 +50,9 @@ extern int	bridge_session_open(BridgeSession *session);
 extern void bridge_session_position(BridgeSession *session, uint64_t lsn,
 									BridgePosition *position);
 
+/* Closes its connections; another one may be opened. */
 extern void bridge_session_close(BridgeSession *session);
+
+extern void bridge_session_free(BridgeSession *session);
 
 #endif
