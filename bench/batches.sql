@@ -1,6 +1,8 @@
 -- The arguments of transfer_batch, made beforehand so that a measure holds no
--- more than what a client would send: 64 batches of each size, between any
--- two of :accounts accounts.
+-- more than what a client would send, between any two of :accounts accounts: a
+-- million transfers in batches of each size.  Few batches, taken again and
+-- again, would move the rows of one to the same pages, which all of them then
+-- update at once.
 
 CREATE SCHEMA bench;
 CREATE TABLE bench.batch (
@@ -19,7 +21,7 @@ SELECT setseed(0.5);
 WITH item AS (
     SELECT size, number, floor(random() * :accounts)::integer AS payer,
            1 + floor(random() * (:accounts - 1))::integer AS step
-    FROM unnest(ARRAY[100, 1000, 8190]) AS size, generate_series(1, 64) AS number,
+    FROM unnest(ARRAY[100, 1000, 8190]) AS size, generate_series(1, 1000000 / size) AS number,
          generate_series(1, size)
 )
 INSERT INTO bench.batch

@@ -13,7 +13,9 @@
 #define BANK_LOCK_CUSTOMER		3
 #define BANK_LOCK_SETTLEMENT	4
 #define BANK_LOCK_RETRY			5
+#define BANK_LOCK_BATCH			6
 
 extern bool bank_advisory_lock(int class, const pg_uuid_t *id, bool dont_wait);
+extern void bank_advisory_unlock(int class, const pg_uuid_t *id);
 
 #endif

@@ -10,7 +10,9 @@
  * Promises: as transfer.c, item by item; an item that is refused does not stop
  * the others; the same key twice in a batch is one transfer.
  *
- * Locks: customers' accounts in the order of their ids, waiting.
+ * Locks: customers' accounts in the order of their ids, waiting; for a batch of
+ * one holder, before them and not longer than until they are locked, an advisory
+ * lock on his id.
  *
  * Raises: LG009, LG019; 22004, 22023; 40001 as relation.c says.  What else a
  * single transfer would raise is the item's result.
@@ -29,6 +31,7 @@
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 
+#include "advisory.h"
 #include "bank.h"
 #include "expiry.h"
 #include "ledger.h"
@@ -274,6 +277,48 @@ lock_accounts(Batch *batch)
 	}
 }
 
+/* False where the accounts to be locked have several holders. */
+static bool
+find_only_holder(const Batch *batch, pg_uuid_t *holder)
+{
+	bool		found = false;
+
+	for (int i = 0; i < batch->naccounts; i++)
+	{
+		const BankAccount *account = &batch->accounts[i];
+
+		if (!batch->is_needed[i])
+			continue;
+		if (found && bank_uuid_compare(&account->customer_id, holder) != 0)
+			return false;
+		*holder = account->customer_id;
+		found = true;
+	}
+	return found;
+}
+
+/*
+ * Locks the accounts in turn with other batches of the holder, with which they
+ * are likely to share some.  Who waits for an account has few of them while he is at the
+ * first, and would be overtaken again and again; his snapshot meanwhile keeps
+ * pages from being cleared, so that rows no longer find room where they are.
+ * A transaction that has written takes no turn, since others in the queue may
+ * wait for what it has locked.
+ */
+static void
+lock_accounts_in_turn(Batch *batch)
+{
+	pg_uuid_t	holder;
+	bool		in_turn = !TransactionIdIsValid(GetTopTransactionIdIfAny()) &&
+	find_only_holder(batch, &holder);
+
+	if (in_turn)
+		(void) bank_advisory_lock(BANK_LOCK_BATCH, &holder, false);
+	lock_accounts(batch);
+	if (in_turn)
+		bank_advisory_unlock(BANK_LOCK_BATCH, &holder);
+}
+
 /* Which item of the batch has used a key. */
 typedef struct UsedKey
 {
@@ -429,7 +474,7 @@ try_journal(Batch *batch)
 static void
 post_items(Batch *batch)
 {
-	lock_accounts(batch);
+	lock_accounts_in_turn(batch);
 	bank_ledger_begin(&batch->ledger);
 	open_tables(&batch->ledger);
 	append_items(batch);
