@@ -303,7 +303,7 @@ find_only_holder(const Batch *batch, pg_uuid_t *holder)
  * first, and would be overtaken again and again; his snapshot meanwhile keeps
  * pages from being cleared, so that rows no longer find room where they are.
  * A transaction that has written takes no turn, since others in the queue may
- * wait for what it has locked.
+ * wait for rows that it has locked.
  */
 static void
 lock_accounts_in_turn(Batch *batch)
@@ -443,11 +443,13 @@ static bool
 try_journal(Batch *batch)
 {
 	MemoryContext context = CurrentMemoryContext;
+	MemoryContext rows = AllocSetContextCreate(context, "journal of a batch",
+											   ALLOCSET_DEFAULT_SIZES);
 	ResourceOwner owner = CurrentResourceOwner;
 	volatile bool is_written = true;
 
 	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
+	MemoryContextSwitchTo(rows);
 	PG_TRY();
 	{
 		bank_ledger_write_journal(&batch->ledger);
@@ -461,6 +463,7 @@ try_journal(Batch *batch)
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(context);
+	MemoryContextDelete(rows);
 	CurrentResourceOwner = owner;
 	return is_written;
 }

@@ -7,7 +7,8 @@
  * here.
  *
  * Raises: 25006 in a read-only transaction or on a standby, 25000 in a
- * parallel operation, LG019 where the site is no ledger; LG009 and 23000 in
+ * parallel operation, 55000 where old_snapshot_threshold is set, LG019 where
+ * the site is no ledger; LG009 and 23000 in
  * place of the server's 55P03 and 23505.
  */
 #include "postgres.h"
@@ -46,12 +47,29 @@ take_role(const BankRow *row, void *is_ledger)
 static bool is_ledger;
 static BankKept site = {.shape = &site_shape, .take = take_role, .value = &is_ledger};
 
+/*
+ * A row that was found is locked later by its place, which is another's by then
+ * if the server clears away what a running query may still read.
+ */
+static void
+require_lasting_snapshots(const char *function)
+{
+	if (BANK_SNAPSHOTS_EXPIRE)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("%s needs snapshots that last as long as their query",
+						function),
+				 errdetail("old_snapshot_threshold is set."),
+				 errhint("Set old_snapshot_threshold to -1, its default, and restart the server.")));
+}
+
 static void
 require_writer(const char *function, BankOpenMode mode)
 {
 	PreventCommandIfReadOnly(function);
 	PreventCommandIfParallelMode(function);
 	PreventCommandDuringRecovery(function);
+	require_lasting_snapshots(function);
 	if (!bank_kept_find(&site, mode) || !is_ledger)
 		bank_errors_raise_no_ledger(psprintf("%s writes to the ledger, and the site row of database \"%s\" does not name it one.",
 											 function, get_database_name(MyDatabaseId)));

@@ -7,6 +7,7 @@
 
 #include "access/tableam.h"
 #include "executor/executor.h"
+#include "utils/snapmgr.h"
 
 #if PG_VERSION_NUM >= 180000
 #define BANK_PRIMARY_KEY(relation) RelationGetPrimaryKeyIndex(relation, false)
@@ -21,7 +22,9 @@
 
 #if PG_VERSION_NUM >= 170000
 #define BANK_INDEX_INSERT_CLEANUP(index, info) index_insert_cleanup(index, info)
+#define BANK_SNAPSHOTS_EXPIRE false
 #else
+#define BANK_SNAPSHOTS_EXPIRE (old_snapshot_threshold >= 0)
 #define BANK_INDEX_INSERT_CLEANUP(index, info) ((void) (info))
 #endif
 

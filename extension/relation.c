@@ -42,6 +42,12 @@
 #include "lookup.h"
 #include "relation.h"
 
+static bool
+has_unknown(const BankRelation *table)
+{
+	return RelationGetDescr(table->relation)->natts > table->known->shape->ncolumns;
+}
+
 /* Opens a table of the ledger; close it with bank_relation_close. */
 void
 bank_relation_open(BankRelation *table, const BankShape *shape, BankOpenMode mode)
@@ -51,6 +57,8 @@ bank_relation_open(BankRelation *table, const BankShape *shape, BankOpenMode mod
 	table->relation = bank_table_open(shape, mode, &table->known);
 	if (bank_table_is_for_write(mode))
 		bank_indexes_open(&table->indexes, table->relation, table->known->indexes);
+	if (bank_table_is_for_write(mode) && has_unknown(table))
+		table->defaults = CreateExecutorState();
 	table->slot = table_slot_create(table->relation, NULL);
 }
 
@@ -393,10 +401,11 @@ bank_relation_lock(BankRelation *table, const ItemPointerData *place,
 							  table->slot, GetCurrentCommandId(false),
 							  table->known->row_lock, policy,
 							  TUPLE_LOCK_FLAG_FIND_LAST_VERSION, &failure);
-	if (result == TM_WouldBlock)
-		return BANK_LOCK_BUSY;
-	if (result == TM_Deleted)
-		return BANK_LOCK_GONE;
+	if (result == TM_WouldBlock || result == TM_Deleted)
+	{
+		ExecClearTuple(table->slot);
+		return result == TM_WouldBlock ? BANK_LOCK_BUSY : BANK_LOCK_GONE;
+	}
 	if (result != TM_Ok)
 		elog(ERROR, "could not lock a row of \"%s\": result %d",
 			 table->known->shape->table, (int) result);
@@ -424,8 +433,6 @@ default_value(BankRelation *table, AttrNumber attribute, bool *isnull)
 	Datum		value = (Datum) 0;
 
 	*isnull = true;
-	if (table->defaults == NULL)
-		table->defaults = CreateExecutorState();
 	if (form->atthasdef)
 		expression = build_column_default(table->relation, attribute);
 	if (expression != NULL)
@@ -436,12 +443,6 @@ default_value(BankRelation *table, AttrNumber attribute, bool *isnull)
 	if (form->attnotnull && *isnull)
 		bank_table_raise_not_fillable(table->known->shape, NameStr(form->attname));
 	return value;
-}
-
-static bool
-has_unknown(const BankRelation *table)
-{
-	return RelationGetDescr(table->relation)->natts > table->known->shape->ncolumns;
 }
 
 /* Puts a row into a slot; what the code does not know of it is null. */

@@ -95,8 +95,8 @@ COMMENT ON FUNCTION bank.seal(integer, integer) IS
 -- was opened and committed; after that a transaction had its id, the barrier;
 -- and whatever had an id before has ended.  A posting has its id before it
 -- asks which period is open.  Backends keep the answer, and are told of another
--- before the lock is let go of the transaction that opened it: so one that takes
--- the barrier, under the same lock, has its id after they were told.  No clock
+-- before the lock is let go of the transaction that opened it: so one that gets
+-- its id, the barrier, under the same lock has it after they were told.  No clock
 -- is asked.
 CREATE FUNCTION bank_ledger.seal_next() RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -116,7 +116,10 @@ BEGIN
     SELECT s.* INTO newest FROM bank_ledger.seal AS s ORDER BY s.number DESC LIMIT 1;
     IF state.period > coalesce(newest.number, 0) + 1 THEN
         IF state.barrier IS NULL THEN
-            UPDATE bank_ledger.sealing SET barrier = pg_current_xact_id();
+            -- An id from before the lock may be older than the period's opening.
+            IF pg_current_xact_id_if_assigned() IS NULL THEN
+                UPDATE bank_ledger.sealing SET barrier = pg_current_xact_id();
+            END IF;
             RETURN;
         ELSIF pg_snapshot_xmin(pg_current_snapshot()) <= state.barrier THEN
             RETURN;
@@ -132,4 +135,4 @@ BEGIN
     UPDATE bank_ledger.sealing SET period = state.period + 1, barrier = NULL;
 END
 $$;
-COMMENT ON FUNCTION bank_ledger.seal_next() IS 'Takes the next step towards the next seal; two steps, each in a transaction of its own, make one.';
+COMMENT ON FUNCTION bank_ledger.seal_next() IS 'Takes the next step towards the next seal; two steps, each in a transaction of its own that has written nothing before, make one.';

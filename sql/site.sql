@@ -65,6 +65,8 @@ BEGIN
             USING ERRCODE = 'null_value_not_allowed';
     END IF;
     LOCK TABLE bank_ledger.site IN SHARE ROW EXCLUSIVE MODE;
+    -- What is read below for the row's period is written after it.
+    LOCK TABLE bank_ledger.sealing IN ROW EXCLUSIVE MODE;
     INSERT INTO bank_ledger.epoch (number, system_identifier, timeline, at)
     SELECT greatest(begin_epoch.seen, max(e.number), 0) + 1, c.system_identifier,
            ('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::integer,
@@ -98,10 +100,11 @@ COMMENT ON FUNCTION bank_ledger.publish() IS
 CREATE FUNCTION bank_ledger.beat() RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
+    -- First, since it asks for a transaction that has no id yet.
+    PERFORM bank_ledger.seal_next();
     -- The start, since it comes before the transaction's id (extension/horizon.c).
     INSERT INTO bank_ledger.heartbeat (at) VALUES (now());
     DELETE FROM bank_ledger.heartbeat AS h WHERE h.at < clock_timestamp() - interval '1 day';
-    PERFORM bank_ledger.seal_next();
 END
 $$;
 COMMENT ON FUNCTION bank_ledger.beat() IS

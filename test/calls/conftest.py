@@ -119,12 +119,17 @@ def simulator(name):
 
 @pytest.fixture
 def session():
-    return Session()
+    """Closed at the end, so that a test which fails keeps no locks from others."""
+    made = Session()
+    yield made
+    made.connection.close()
 
 
 @pytest.fixture
 def operator():
-    return Operator()
+    made = Operator()
+    yield made
+    made.connection.close()
 
 
 @pytest.fixture

@@ -143,6 +143,47 @@ def test_of_two_at_once_one_takes_a_step(operator, session):
     session.rows('COMMIT')
 
 
+def test_an_id_older_than_the_opening_is_no_barrier(operator, session, pair):
+    """Whoever gets his id between it and the opening posts in the period before."""
+    opener, late = Session(), Session()
+    wait_until(lambda: beat(operator, 1) or operator.value(
+        'SELECT barrier IS NOT NULL FROM bank_ledger.sealing'), 'the period before can be sealed')
+    opener.rows('BEGIN')
+    wait_until(lambda: opener.rows('SELECT bank_ledger.seal_next()') and opener.value(
+        'SELECT barrier IS NULL FROM bank_ledger.sealing'), 'the next period is open')
+    late.rows('BEGIN')
+    late.rows('SELECT pg_current_xact_id()')
+    session.rows('BEGIN')
+    period = period_of(session, session.value(TRANSFER, *pair))
+    opener.rows('COMMIT')
+    late.rows('SELECT bank_ledger.seal_next()')
+    late.rows('COMMIT')
+    beat(operator, 6)
+    assert newest(operator) < period, 'sealed before its last row was committed'
+    session.rows('COMMIT')
+    seal_past(operator, period)
+    assert operator.rows("SELECT * FROM bank.verify() WHERE subject LIKE 'seal%%'") == []
+
+
+def test_an_epoch_that_begins_is_waited_for_by_no_seal(operator, session):
+    """Neither waits for the other while an epoch of the same number is undecided."""
+    session.rows('BEGIN')
+    session.rows('INSERT INTO bank_ledger.epoch (number, system_identifier, timeline, at, period) '
+                 'SELECT max(number) + 1, 0, 1, now(), 1 FROM bank_ledger.epoch')
+    other = Session()
+    other.rows('BEGIN')
+    with ThreadPoolExecutor() as pool:
+        begun = pool.submit(other.value, 'SELECT bank_ledger.begin_epoch(0)')
+        wait_until(lambda: operator.value('SELECT wait_event_type FROM pg_stat_activity '
+                                          'WHERE pid = %s', other.pid) == 'Lock',
+                   'the epoch waits for the other')
+        operator.rows(f"SET statement_timeout = '{DEADLINE}s'")
+        operator.rows('SELECT bank_ledger.seal_next()')
+        session.rows('ROLLBACK')
+        assert begun.result(DEADLINE) > 1
+    other.rows('ROLLBACK')
+
+
 def test_seals_follow_from_each_other(operator, pair):
     operator.value(TRANSFER, *pair)
     seal_past(operator, newest(operator) + 2)

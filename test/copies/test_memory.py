@@ -1,4 +1,5 @@
-"""A batch as large as it may be, in a server with very little shared memory."""
+"""A batch as large as it may be, in a server with very little shared memory; and
+a server whose memory of old snapshots is short."""
 import shutil
 import uuid
 
@@ -11,7 +12,7 @@ ITEMS = 10000
 
 
 @pytest.fixture(scope='module')
-def small(ledger):
+def copy(ledger):
     copy = Copy('small', 3)
     try:
         run(shutil.which('initdb'), '-D', str(copy.folder), '-U', 'postgres', '-A', 'trust', '-N',
@@ -23,12 +24,13 @@ def small(ledger):
         session = copy.session()
         session.rows('CREATE EXTENSION bank')
         session.rows("SELECT bank_ledger.init('ledger', 'small')")
-        yield session
+        yield copy
     finally:
         copy.stop()
 
 
-def test_the_largest_batch(small):
+def test_the_largest_batch(copy):
+    small = copy.session()
     holder = str(uuid.uuid4())
     accounts = [row['account_id'] for row in small.rows(
         'SELECT (bank.create_account(%s)).account_id FROM generate_series(1, %s)',
@@ -47,3 +49,16 @@ def test_the_largest_batch(small):
     assert [row['result'] for row in small.rows(*batch)] == first, 'repeated: the same'
     assert small.value('SELECT sum(version) FROM bank_ledger.account') == version
     assert small.rows('SELECT * FROM bank.verify()') == []
+
+
+def test_snapshots_that_expire_are_refused(copy, ledger):
+    """A row could not be found and locked safely (PostgreSQL 15 and 16)."""
+    if ledger.connection.server_version >= 170000:
+        pytest.skip('the setting is gone')
+    copy.write('postgresql.conf', "old_snapshot_threshold = '1h'\n", 'a')
+    run(copy.pg_ctl, '-D', str(copy.folder), '-m', 'fast', '-w', 'stop')
+    copy.start()
+    session = copy.session()
+    for call in ledger.writers():
+        assert session.state_of(call) == '55000', call
+    assert session.rows('SELECT * FROM bank.verify()') == []
