@@ -143,38 +143,42 @@ count_partitions(const BridgeConsumer *consumer, int timeout_ms, int *count)
 		BRIDGE_CONSUMER_REFUSED : BRIDGE_CONSUMER_UNREACHABLE;
 }
 
-/* A stored offset must lie between the first record and the end. */
+/*
+ * A stored offset must lie between the first record and the end.  Where none is
+ * stored, that of the first record is, with the others: so it is noticed later
+ * when records of this partition were deleted that nobody has read.
+ */
 static BridgeConsumerState
-check_offset(const BridgeConsumer *consumer, int partition, int64_t next)
+check_offset(const BridgeConsumer *consumer, int partition, int64_t *next)
 {
 	int64_t		first;
 	int64_t		end;
 	rd_kafka_resp_err_t error;
 
-	if (next < 0)
-		return BRIDGE_CONSUMER_READY;
 	error = rd_kafka_query_watermark_offsets(consumer->client,
 											 consumer->spec.topic, partition,
 											 &first, &end,
 											 WATERMARK_TIMEOUT_MS);
 	if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
 		return BRIDGE_CONSUMER_UNREACHABLE;
-	if (next >= first && next <= end)
+	if (*next < 0)
+		*next = first;
+	if (*next >= first && *next <= end)
 		return BRIDGE_CONSUMER_READY;
 	bridge_log(BRIDGE_LOG_ERROR, "stored offset is not in the partition: records"
 			   " were deleted or the topic was made anew",
 			   "topic=%s partition=%d offset=%" PRId64 " first=%" PRId64
-			   " end=%" PRId64, consumer->spec.topic, partition, next, first,
+			   " end=%" PRId64, consumer->spec.topic, partition, *next, first,
 			   end);
 	return BRIDGE_CONSUMER_FAILED;
 }
 
 static BridgeConsumerState
-check_offsets(const BridgeConsumer *consumer, const BridgeOffsets *offsets)
+check_offsets(const BridgeConsumer *consumer, BridgeOffsets *offsets)
 {
 	for (int i = 0; i < offsets->count; i++)
 	{
-		BridgeConsumerState state = check_offset(consumer, i, offsets->next[i]);
+		BridgeConsumerState state = check_offset(consumer, i, &offsets->next[i]);
 
 		if (state != BRIDGE_CONSUMER_READY)
 			return state;
@@ -211,8 +215,7 @@ assign(BridgeConsumer *consumer, const BridgeOffsets *offsets)
 		rd_kafka_topic_partition_t *place;
 
 		place = rd_kafka_topic_partition_list_add(list, consumer->spec.topic, i);
-		place->offset = offsets->next[i] < 0 ? RD_KAFKA_OFFSET_BEGINNING :
-			offsets->next[i];
+		place->offset = offsets->next[i];
 	}
 	error = rd_kafka_assign(consumer->client, list);
 	rd_kafka_topic_partition_list_destroy(list);

@@ -132,6 +132,8 @@ note_delivery(rd_kafka_t *client, const rd_kafka_message_t *message,
 	writer->waiting--;
 	if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR)
 		writer->error = message->err;
+	else if (message->offset < 0)
+		writer->error = RD_KAFKA_RESP_ERR__INCONSISTENT;	/* producer.c: unplaced */
 }
 
 static bool

@@ -60,14 +60,23 @@ read_header(const rd_kafka_message_t *message, const char *name, char *value,
 		snprintf(value, size, "%.*s", (int) length, (const char *) found);
 }
 
+/* librdkafka sends nothing more after a refusal, and lets go of what waits. */
+static bool
+is_let_go(rd_kafka_resp_err_t error)
+{
+	return error == RD_KAFKA_RESP_ERR__FATAL ||
+		error == RD_KAFKA_RESP_ERR__PURGE_QUEUE ||
+		error == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT;
+}
+
 /* Records of one batch are refused together, since one of them is too large. */
 static void
 note_refusal(BridgeProducer *producer, const rd_kafka_message_t *message)
 {
 	BridgeRefusal *refusal = &producer->refusal;
 
-	if (refusal->error != RD_KAFKA_RESP_ERR_NO_ERROR &&
-		message->len <= refusal->length)
+	if (is_let_go(message->err) || (refusal->error != RD_KAFKA_RESP_ERR_NO_ERROR &&
+									message->len <= refusal->length))
 		return;
 	refusal->error = message->err;
 	refusal->length = message->len;
@@ -102,8 +111,7 @@ note_end(BridgeProducer *producer, const rd_kafka_message_t *message)
 	int			topic = bridge_ends_find(name);
 	uintptr_t	number = (uintptr_t) message->_private;
 
-	/* Of a record that was there already the brokers may not say where. */
-	if (topic < 0 || message->offset < 0)
+	if (topic < 0)
 		return true;
 	if (bridge_ends_allow(&producer->ends, topic, message->partition, message->offset,
 						  number))
@@ -118,6 +126,25 @@ note_end(BridgeProducer *producer, const rd_kafka_message_t *message)
 	producer->failed = true;
 	producer->code = BRIDGE_EXIT_LOST;
 	return false;
+}
+
+/*
+ * librdkafka takes a record for written when the brokers have acknowledged a
+ * later one; but they acknowledge that also where they never got the first, as
+ * long as they know nothing of the producer.  Then nobody says where it is.
+ * What Kafka has is asked at the next start.
+ */
+static void
+note_unplaced(BridgeProducer *producer, const rd_kafka_message_t *message)
+{
+	char		id[BRIDGE_EVENT_ID_SIZE];
+
+	read_header(message, "ce_id", id, sizeof(id));
+	if (!producer->failed)
+		bridge_log(BRIDGE_LOG_ERROR, "kafka does not say where a record is",
+				   "topic=%s partition=%" PRId32 " record=%s",
+				   rd_kafka_topic_name(message->rkt), message->partition, id);
+	producer->failed = true;
 }
 
 static void
@@ -141,6 +168,11 @@ note_delivery(rd_kafka_t *client, const rd_kafka_message_t *message,
 	{
 		bridge_metrics_add(BRIDGE_METRIC_PUBLISH_DELIVERY_ERRORS, 1);
 		note_refusal(producer, message);
+		return;
+	}
+	if (message->offset < 0)
+	{
+		note_unplaced(producer, message);
 		return;
 	}
 	if (!note_end(producer, message))
@@ -171,7 +203,7 @@ note_error(rd_kafka_t *client, int error, const char *reason, void *opaque)
 		bridge_log(BRIDGE_LOG_ERROR, "kafka producer has failed", "error=%s",
 				   text);
 		bridge_trouble_note(cause, "any");
-		((BridgeProducer *) opaque)->failed = true;
+		((BridgeProducer *) opaque)->is_fatal = true;
 	}
 	else if (!bridge_trouble_note((rd_kafka_resp_err_t) error, "any"))
 		bridge_log(BRIDGE_LOG_WARNING, "kafka trouble", "error=%s reason=%s",
@@ -182,6 +214,7 @@ static bool
 set_promises(rd_kafka_conf_t *conf)
 {
 	return bridge_kafka_set(conf, "enable.idempotence", "true") &&
+		bridge_kafka_set(conf, "enable.gapless.guarantee", "true") &&
 		bridge_kafka_set(conf, "message.timeout.ms", "0") &&
 		bridge_kafka_set(conf, "partitioner", "murmur2_random") &&
 		bridge_kafka_set(conf, "queue.buffering.max.messages",
@@ -293,6 +326,7 @@ bridge_producer_serve(BridgeProducer *producer)
 	if (producer->refusal.error != RD_KAFKA_RESP_ERR_NO_ERROR)
 		note_failure(producer, producer->refusal.topic, producer->refusal.id,
 					 producer->refusal.error);
+	producer->failed = producer->failed || producer->is_fatal;
 	publish_gauges(producer);
 }
 

@@ -47,6 +47,7 @@ typedef struct BridgeProducer
 	BridgeEnds	ends;			/* of what is acknowledged */
 	BridgeRefusal refusal;
 	BridgeExit	code;			/* to leave the process with where it failed */
+	bool		is_fatal;		/* librdkafka sends no more */
 	bool		failed;			/* logged; the process must be left */
 } BridgeProducer;
 

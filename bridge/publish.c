@@ -545,7 +545,6 @@ bridge_publish_run(const BridgeConfig *config)
 	{
 		bridge_session_create(&publisher->session, config, &publisher->producer);
 		code = publish(publisher);
-		bridge_session_free(&publisher->session);
 		bridge_producer_free(&publisher->producer);
 	}
 	free(publisher);

@@ -92,6 +92,7 @@ start_stream(BridgeSession *session)
 		case BRIDGE_WAL_REFUSED:
 			break;
 	}
+	session->active_since = 0;
 	return unhealthy(BRIDGE_SESSION_RETRY, "the stream does not start");
 }
 
@@ -155,7 +156,7 @@ find_position(BridgeSession *session)
 	if (session->placed)
 		return BRIDGE_EXIT_OK;
 	switch (bridge_position_read(session->config, &session->position,
-								 &session->known))
+								 &session->producer->ends))
 	{
 		case BRIDGE_POSITION_FOUND:
 			return BRIDGE_EXIT_OK;
@@ -174,13 +175,12 @@ static void
 place_stream(BridgeSession *session)
 {
 	const BridgePosition *position = &session->position;
-	int32_t		epoch = bridge_position_epoch_at(position,
-												 session->catalog.confirmed_lsn);
+	int32_t		epoch = bridge_position_epoch_at(position, position->lsn);
 
 	if (!session->placed)
 		bridge_stream_create(&session->stream, session->producer, epoch,
 							 epoch == position->epoch ? position->epoch_lsn : 0,
-							 session->catalog.confirmed_lsn);
+							 position->lsn);
 	bridge_stream_restart(&session->stream);
 	snprintf(session->producer->source, sizeof(session->producer->source),
 			 "/bank/%s", session->catalog.site);
@@ -190,34 +190,48 @@ place_stream(BridgeSession *session)
 	session->placed = true;
 }
 
+/*
+ * What was sent and is not acknowledged counts among the ends that are found,
+ * so that they are taken for known before anything is sent, and not later.
+ */
+static bool
+check_ends(BridgeSession *session, BridgeEnds *found)
+{
+	BridgeEnds *known = &session->producer->ends;
+	bool		hold = bridge_ends_check(known, found);
+
+	if (hold && !session->measured)
+	{
+		bridge_ends_free(known);
+		*known = *found;
+		memset(found, 0, sizeof(*found));
+		session->measured = true;
+	}
+	bridge_ends_free(found);
+	return hold;
+}
+
 /* Until all that Kafka had at the start of the process is behind. */
 static int
 open_tail(BridgeSession *session)
 {
 	BridgeStream *stream = &session->stream;
-	BridgePlace from = bridge_stream_place(stream, session->confirmed_lsn);
+	BridgePlace from = bridge_stream_place(stream, stream->done_lsn);
 	BridgeEnds	found = {0};
-	bool		opened;
-	int			code = BRIDGE_EXIT_OK;
 
 	if (stream->compared)
 		return BRIDGE_EXIT_OK;
 	bridge_health_set(BRIDGE_ROLE_PUBLISH, false, "comparing with kafka");
-	opened = bridge_tail_open(session->config, &from, &found, &stream->tail);
-	if (!opened)
-		code = unhealthy(BRIDGE_SESSION_RETRY,
-						 bridge_trouble_or("kafka cannot be reached"));
-	else if (!bridge_ends_check(&session->known, &found))
-		code = BRIDGE_EXIT_LOST;
-	if (code == BRIDGE_EXIT_OK)
+	if (!bridge_tail_open(session->config, &from, &found, &stream->tail))
 	{
-		stream->compared = stream->tail == NULL;
-		bridge_ends_free(&session->producer->ends);
-		session->producer->ends = found;
-	}
-	else
 		bridge_ends_free(&found);
-	return code;
+		return unhealthy(BRIDGE_SESSION_RETRY,
+						 bridge_trouble_or("kafka cannot be reached"));
+	}
+	if (!check_ends(session, &found))
+		return BRIDGE_EXIT_LOST;
+	stream->compared = stream->tail == NULL;
+	return BRIDGE_EXIT_OK;
 }
 
 static void
@@ -240,6 +254,8 @@ bridge_session_open(BridgeSession *session)
 
 	if (code == BRIDGE_EXIT_OK)
 		code = start_stream(session);
+	else
+		session->active_since = 0;
 	if (code == BRIDGE_EXIT_OK)
 		code = check_catalog(session);
 	if (code == BRIDGE_EXIT_OK)
@@ -277,11 +293,4 @@ bridge_session_close(BridgeSession *session)
 	session->stream.tail = NULL;
 	PQfinish(session->sql);
 	session->sql = NULL;
-}
-
-void
-bridge_session_free(BridgeSession *session)
-{
-	bridge_session_close(session);
-	bridge_ends_free(&session->known);
 }

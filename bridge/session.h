@@ -28,9 +28,9 @@ typedef struct BridgeSession
 	BridgeWalIdentity identity;
 	BridgeCatalog catalog;
 	BridgePosition position;	/* what Kafka knows, or we last told it */
-	BridgeEnds	known;			/* ends that go with it */
 	BridgeStream stream;
 	bool		placed;			/* the stream knows where it is */
+	bool		measured;		/* the producer knows where partitions end */
 	uint64_t	idle_lsn;		/* the server had nothing more up to here */
 	uint64_t	confirmed_lsn;
 	int64_t		active_since;	/* another one reads the slot; 0: none */
@@ -50,9 +50,6 @@ extern int	bridge_session_open(BridgeSession *session);
 extern void bridge_session_position(BridgeSession *session, uint64_t lsn,
 									BridgePosition *position);
 
-/* Closes its connections; another one may be opened. */
 extern void bridge_session_close(BridgeSession *session);
-
-extern void bridge_session_free(BridgeSession *session);
 
 #endif

@@ -14,12 +14,12 @@
 void
 bridge_stream_create(BridgeStream *stream, BridgeProducer *producer,
 					 int32_t epoch, uint64_t epoch_lsn,
-					 uint64_t confirmed_lsn)
+					 uint64_t done_lsn)
 {
 	*stream = (BridgeStream)
 	{
 		.producer = producer, .epoch = epoch, .epoch_lsn = epoch_lsn,
-			.done_lsn = confirmed_lsn, .sent_index = -1
+			.done_lsn = done_lsn, .sent_index = -1
 	};
 	bridge_metrics_set(BRIDGE_METRIC_PUBLISH_EPOCH, epoch);
 }

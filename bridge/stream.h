@@ -47,12 +47,12 @@ typedef struct BridgeStream
 } BridgeStream;
 
 /*
- * Begins at the first LSN that is not confirmed: the slot may go back behind
- * it later, when its server is killed, and what it then brings was sent.
+ * Begins at the LSN before which all is known to be in Kafka: the slot may
+ * bring it again, since its server was killed or will be.
  */
 extern void bridge_stream_create(BridgeStream *stream, BridgeProducer *producer,
 								 int32_t epoch, uint64_t epoch_lsn,
-								 uint64_t confirmed_lsn);
+								 uint64_t done_lsn);
 
 /* A connection begins: what was half read comes again. */
 extern void bridge_stream_restart(BridgeStream *stream);

@@ -161,15 +161,27 @@ load(TailPartition *partition)
 	return read != BRIDGE_CURSOR_UNKNOWN;
 }
 
-/* Where the last record of a partition says no place, all are compared. */
 static void
-note_last(BridgeTail *tail, const TailPartition *partition)
+note_place(BridgeTail *tail, const TailPartition *partition)
 {
-	static const BridgePlace never = {INT32_MAX, UINT64_MAX, INT64_MAX};
-	const BridgePlace *last = partition->loaded ? &partition->cursor.place : &never;
+	if (bridge_place_compare(&partition->cursor.place, &tail->last) > 0)
+		tail->last = partition->cursor.place;
+}
 
-	if (bridge_place_compare(last, &tail->last) > 0)
-		tail->last = *last;
+/* Reads on to the end, for its last place, and comes back. */
+static bool
+note_places_behind(BridgeTail *tail, TailPartition *partition)
+{
+	int64_t		here = partition->cursor.offset;
+
+	while (partition->loaded)
+	{
+		note_place(tail, partition);
+		if (!load(partition))
+			return false;
+	}
+	bridge_cursor_seek(&partition->cursor, here);
+	return load(partition);
 }
 
 static bool
@@ -186,6 +198,7 @@ find_begin(BridgeTail *tail, TailPartition *partition, const BridgePlace *from)
 	BridgeCursor *cursor = &partition->cursor;
 	int64_t		step = 1;
 	int64_t		offset;
+	bool		last_is_placed = false;
 
 	partition->ended = cursor->first >= cursor->end;
 	while (!partition->ended)
@@ -196,8 +209,11 @@ find_begin(BridgeTail *tail, TailPartition *partition, const BridgePlace *from)
 		bridge_cursor_seek(cursor, offset);
 		if (!load(partition))
 			return false;
-		if (step == 1)
-			note_last(tail, partition);
+		if (step == 1 && partition->loaded)
+		{
+			note_place(tail, partition);
+			last_is_placed = true;
+		}
 		if (offset == cursor->first || is_before(partition, from))
 			break;
 		partition->ended = false;
@@ -209,7 +225,7 @@ find_begin(BridgeTail *tail, TailPartition *partition, const BridgePlace *from)
 		partition->loaded = false;
 		partition->ended = true;
 	}
-	return true;
+	return !partition->loaded || last_is_placed || note_places_behind(tail, partition);
 }
 
 static bool

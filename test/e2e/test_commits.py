@@ -124,8 +124,14 @@ def test_rebuild_waits_for_a_prepared_transaction(stack):
 
 @contextlib.contextmanager
 def standby_that_never_answers(stack):
-    """For the sessions that ask for it; to all others a commit is local."""
+    """For the sessions that ask for it; to all others a commit is local: also to
+    those that were in the middle of a statement, which read settings after it."""
     stack.ledger.rows("ALTER SYSTEM SET synchronous_commit = 'local'")
+    loaded = stack.ledger.row('SELECT pg_reload_conf(), clock_timestamp() AS at')['at']
+    eventually(lambda: not stack.ledger.rows(
+        "SELECT 1 FROM pg_stat_activity WHERE backend_type = 'client backend' "
+        "AND state <> 'idle' AND query_start < %s AND pid <> pg_backend_pid()", loaded),
+        'all read their settings')
     stack.ledger.rows("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
     stack.ledger.rows('SELECT pg_reload_conf()')
     session = stack.session()

@@ -109,7 +109,9 @@ class Secure:
 
     def stop(self):
         for process in reversed(self.processes):
-            process.send_signal(signal.SIGINT)      # PostgreSQL waits for no session then
+            # PostgreSQL waits for no session then; others may ignore it.
+            postgresql = process.args[1].endswith('/postgres')
+            process.send_signal(signal.SIGINT if postgresql else signal.SIGTERM)
         for process in self.processes:
             process.wait(120)
 
