@@ -1,7 +1,8 @@
 -- One bank.transfer with a key of the caller's, between two of the first
--- :accounts.  A caller's keys count up, as time-ordered ones do (RFC 9562).
-\set client 1000 + :client_id
+-- :accounts.  A caller's keys count up, as time-ordered ones do (RFC 9562); they
+-- are put together of two numbers, since a client would send them as they are.
 \set number :number + 1
+\set low 8000000000000000 + :client_id * 1000000000000 + :number
 \set payer :first_account + random(0, :accounts - 1)
 \set payee :first_account + (:payer - :first_account + random(1, :accounts - 1)) % :accounts
-SELECT from_version FROM bank.transfer(('a0000000-0000-4000-8000-' || :payer)::uuid, ('a0000000-0000-4000-8000-' || :payee)::uuid, 1, (:run || '-' || :client || '-7000-8000-' || :number)::uuid);
+SELECT from_version FROM bank.transfer(('a0000000-0000-4000-8000-' || :payer)::uuid, ('a0000000-0000-4000-8000-' || :payee)::uuid, 1, (:high || :low)::uuid);
