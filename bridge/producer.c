@@ -27,6 +27,7 @@
 #define QUEUE_LIMIT (8 * 1024 * 1024)
 #define TRANSACTION_LIMIT 8192
 #define ERROR_SIZE 256
+#define REFUSAL_WAIT_MS 1000
 
 /* Stands where the number of a transaction stands for events. */
 #define POSITION_OPAQUE UINTPTR_MAX
@@ -315,6 +316,29 @@ publish_gauges(const BridgeProducer *producer)
 					   (int64_t) (inflight->next - inflight->oldest));
 }
 
+/* librdkafka says that it sends no more before it says why. */
+static void
+wait_for_refusal(BridgeProducer *producer)
+{
+	int64_t		deadline = bridge_clock_ms() + REFUSAL_WAIT_MS;
+
+	while (producer->refusal.error == RD_KAFKA_RESP_ERR_NO_ERROR &&
+		   bridge_clock_ms() < deadline)
+		rd_kafka_poll(producer->client, REFUSAL_WAIT_MS / 20);
+}
+
+/* Whether, by what was said, the process must be left. */
+static void
+judge(BridgeProducer *producer)
+{
+	if (producer->is_fatal && !producer->failed)
+		wait_for_refusal(producer);
+	if (producer->refusal.error != RD_KAFKA_RESP_ERR_NO_ERROR)
+		note_failure(producer, producer->refusal.topic, producer->refusal.id,
+					 producer->refusal.error);
+	producer->failed = producer->failed || producer->is_fatal;
+}
+
 void
 bridge_producer_serve(BridgeProducer *producer)
 {
@@ -323,10 +347,7 @@ bridge_producer_serve(BridgeProducer *producer)
 	while (read(producer->wakeup[0], bytes, sizeof(bytes)) > 0)
 		continue;
 	rd_kafka_poll(producer->client, 0);
-	if (producer->refusal.error != RD_KAFKA_RESP_ERR_NO_ERROR)
-		note_failure(producer, producer->refusal.topic, producer->refusal.id,
-					 producer->refusal.error);
-	producer->failed = producer->failed || producer->is_fatal;
+	judge(producer);
 	publish_gauges(producer);
 }
 
@@ -389,7 +410,13 @@ judge_sent(BridgeProducer *producer, const char *topic, const char *id,
 		return true;
 	}
 	bridge_inflight_withdraw(&producer->inflight);
-	note_failure(producer, topic, id, error);
+	if (error == RD_KAFKA_RESP_ERR__FATAL)
+	{
+		producer->is_fatal = true;
+		judge(producer);
+	}
+	else
+		note_failure(producer, topic, id, error);
 	return false;
 }
 
