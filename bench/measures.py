@@ -28,6 +28,8 @@ def singles():
                       weight=weight)
         yield measure(f'transfer_{clients}', 'bank.transfer', 'transfer', clients, weight=weight)
         if clients == 16:
+            yield measure('transfer_from_16', 'bank.transfer, called in FROM', 'transfer_from',
+                          clients)
             yield measure('undigested_transfer_16', 'bank.transfer without digest', 'transfer',
                           clients, database=UNDIGESTED, weight=weight)
         yield measure(f'plpgsql_{clients}', 'ledger in PL/pgSQL', 'plpgsql', clients,
