@@ -27,6 +27,20 @@ bank_errors_raise_key_reused(const char *detail)
 			 errhint("Use a new key for another operation.")));
 }
 
+/*
+ * 40001, in REPEATABLE READ and above; the detail says what changed after the
+ * transaction took its snapshot.
+ */
+void
+bank_errors_raise_changed(const char *detail)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+			 errmsg("could not serialize access due to concurrent update"),
+			 errdetail_internal("%s", detail),
+			 errhint("Repeat the transaction.")));
+}
+
 /* LG019; the detail says what is missing. */
 void
 bank_errors_raise_no_ledger(const char *detail)

@@ -33,6 +33,8 @@ extern void bank_errors_raise_in_progress(const char *detail)
 			pg_attribute_noreturn();
 extern void bank_errors_raise_key_reused(const char *detail)
 			pg_attribute_noreturn();
+extern void bank_errors_raise_changed(const char *detail)
+			pg_attribute_noreturn();
 extern void bank_errors_raise_no_ledger(const char *detail)
 			pg_attribute_noreturn();
 

@@ -191,6 +191,9 @@ extern BankRelation *bank_ledger_account_table(BankLedger *ledger);
 extern void bank_ledger_read_account(const BankRow *row, BankAccount *account);
 extern bool bank_ledger_find_account(BankLedger *ledger, const pg_uuid_t *id,
 									 BankAccount *account);
+extern BankFindResult bank_ledger_find_unchanged_account(BankLedger *ledger,
+														 const pg_uuid_t *id,
+														 BankAccount *account);
 extern bool bank_ledger_find_visible_account(BankLedger *ledger,
 											 const pg_uuid_t *id,
 											 BankAccount *account);

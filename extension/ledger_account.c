@@ -133,6 +133,17 @@ bank_ledger_find_account(BankLedger *ledger, const pg_uuid_t *id,
 							  take_account, account);
 }
 
+/* The same, but answers where the transaction's own snapshot sees another. */
+BankFindResult
+bank_ledger_find_unchanged_account(BankLedger *ledger, const pg_uuid_t *id,
+								   BankAccount *account)
+{
+	Datum		key = UUIDPGetDatum(id);
+
+	return bank_relation_find_unchanged(bank_ledger_account_table(ledger), &key, 1,
+										take_account, account);
+}
+
 /* The account as the running query sees it, of a ledger opened to read. */
 bool
 bank_ledger_find_visible_account(BankLedger *ledger, const pg_uuid_t *id,

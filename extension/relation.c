@@ -7,7 +7,8 @@
  *
  * Snapshots: rows are found with the latest one, since what a lock protects is
  * the row as it is now.  A transaction with a snapshot of its own (REPEATABLE
- * READ and above) that finds a row it must not see gets 40001.
+ * READ and above) that finds a row it must not see gets 40001, or is told so
+ * where another row would do.
  *
  * Locks: a table that is written until the end of the transaction, its indexes
  * while they are open; rows as the caller asks.  No page of the table stays
@@ -132,18 +133,28 @@ call_back(const BankRelation *table, TupleTableSlot *slot, BankRowCallback callb
 	return callback(&row, context);
 }
 
+/* Whether a row as it is now is also what the transaction sees of it. */
+static bool
+is_visible(const BankRelation *table, TupleTableSlot *slot)
+{
+	return !IsolationUsesXactSnapshot() ||
+		table_tuple_satisfies_snapshot(table->relation, slot,
+									   GetTransactionSnapshot());
+}
+
+static void
+raise_changed(const BankRelation *table)
+{
+	bank_errors_raise_changed(psprintf("A row of \"%s.%s\" changed after this transaction took its snapshot.",
+									   BANK_LEDGER_SCHEMA,
+									   table->known->shape->table));
+}
+
 static void
 require_visible(const BankRelation *table, TupleTableSlot *slot)
 {
-	if (IsolationUsesXactSnapshot() &&
-		!table_tuple_satisfies_snapshot(table->relation, slot,
-										GetTransactionSnapshot()))
-		ereport(ERROR,
-				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-				 errmsg("could not serialize access due to concurrent update"),
-				 errdetail("A row of \"%s.%s\" changed after this transaction took its snapshot.",
-						   BANK_LEDGER_SCHEMA, table->known->shape->table),
-				 errhint("Repeat the transaction.")));
+	if (!is_visible(table, slot))
+		raise_changed(table);
 }
 
 static RegProcedure
@@ -242,17 +253,34 @@ call_back_with_found(BankRelation *table, BankRowCallback callback, void *contex
 
 /*
  * Calls back with the row of a key (nkeys 0: the only row) as it is committed
- * now.  False when there is none.
+ * now, unless the transaction's own snapshot does not see it so.
  */
+BankFindResult
+bank_relation_find_unchanged(BankRelation *table, const Datum *key, int nkeys,
+							 BankRowCallback callback, void *context)
+{
+	if (!find_row(table, key, nkeys, latest_snapshot()))
+		return BANK_FIND_NONE;
+	if (!is_visible(table, table->slot))
+	{
+		ExecClearTuple(table->slot);
+		return BANK_FIND_CHANGED;
+	}
+	call_back_with_found(table, callback, context);
+	return BANK_FIND_DONE;
+}
+
+/* The same where a changed row is 40001.  False when there is none. */
 bool
 bank_relation_find(BankRelation *table, const Datum *key, int nkeys,
 				   BankRowCallback callback, void *context)
 {
-	if (!find_row(table, key, nkeys, latest_snapshot()))
-		return false;
-	require_visible(table, table->slot);
-	call_back_with_found(table, callback, context);
-	return true;
+	BankFindResult result = bank_relation_find_unchanged(table, key, nkeys,
+														 callback, context);
+
+	if (result == BANK_FIND_CHANGED)
+		raise_changed(table);
+	return result == BANK_FIND_DONE;
 }
 
 /*

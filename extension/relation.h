@@ -44,6 +44,13 @@ typedef enum BankLockResult
 	BANK_LOCK_GONE				/* the row was deleted meanwhile */
 } BankLockResult;
 
+typedef enum BankFindResult
+{
+	BANK_FIND_NONE,
+	BANK_FIND_CHANGED,			/* after the transaction took its snapshot */
+	BANK_FIND_DONE
+} BankFindResult;
+
 /*
  * Called with a row where it is; what is to be kept of it must be copied.
  * False: that was enough, where there may be more.
@@ -82,6 +89,10 @@ extern void bank_relation_read_slot(const BankRelation *table,
 									TupleTableSlot *slot, BankRow *row);
 extern bool bank_relation_find(BankRelation *table, const Datum *key, int nkeys,
 							   BankRowCallback callback, void *context);
+extern BankFindResult bank_relation_find_unchanged(BankRelation *table,
+												   const Datum *key, int nkeys,
+												   BankRowCallback callback,
+												   void *context);
 extern bool bank_relation_find_visible(BankRelation *table, const Datum *key,
 									   int nkeys, BankRowCallback callback,
 									   void *context);

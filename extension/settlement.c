@@ -3,13 +3,16 @@
  *
  * One row would be a lock that all deposits of a currency wait for, so there
  * are sixteen.  A backend begins at a number of its own and takes the first of
- * the sixteen that it can lock without waiting.
+ * the sixteen that it can lock without waiting; one that changed after its
+ * transaction took a snapshot of its own is passed over.
  *
  * Locks: one settlement account, always after the customers' accounts; an
  * advisory lock on its id while it is made.  Nobody waits for one who holds
  * another, so that no circle can form.
  *
- * Raises: LG009, 22003; XX001 for an id that a customer's account has.
+ * Raises: LG009, 22003; 40001 where none is left that the transaction's snapshot
+ * sees as it is, and where one waited for has changed; XX001 for an id that a
+ * customer's account has.
  *
  * Their ids are fixed by currency and number: UUIDv8 (RFC 9562), the bytes
  * "bank", the currency and the number.
@@ -60,18 +63,17 @@ create_settlement(BankLedger *ledger, const pg_uuid_t *id, const char *currency)
 	bank_ledger_create_account(ledger, &account);
 }
 
-/* Makes the account at its first use; false when another is making it. */
-static bool
-find_or_create(BankLedger *ledger, const pg_uuid_t *id, const char *currency,
-			   bool dont_wait, BankAccount *account)
+/* Finds the account under the lock of its making, and makes it where none has. */
+static BankFindResult
+find_or_create_locked(BankLedger *ledger, const pg_uuid_t *id, const char *currency,
+					  BankAccount *account)
 {
-	if (bank_ledger_find_account(ledger, id, account))
-		return true;
-	if (!bank_advisory_lock(BANK_LOCK_SETTLEMENT, id, dont_wait))
-		return false;
-	if (!bank_ledger_find_account(ledger, id, account))
-		create_settlement(ledger, id, currency);
-	return bank_ledger_find_account(ledger, id, account);
+	BankFindResult found = bank_ledger_find_unchanged_account(ledger, id, account);
+
+	if (found != BANK_FIND_NONE)
+		return found;
+	create_settlement(ledger, id, currency);
+	return bank_ledger_find_unchanged_account(ledger, id, account);
 }
 
 /* No customer can have one of these ids, unless somebody wrote by hand. */
@@ -97,7 +99,37 @@ typedef struct Search
 	bool		has_unfit;		/* has locked one in vain: waits for nobody
 								 * more */
 	bool		met_busy;		/* in this round */
+	bool		met_changed;	/* after the transaction took its snapshot */
 } Search;
+
+static bool
+must_not_wait(const Search *search)
+{
+	return search->is_first_round || search->has_unfit;
+}
+
+/*
+ * Makes the account at its first use.  False when another is making it, or
+ * changed it so that the transaction's snapshot does not see it.
+ */
+static bool
+find_or_create(Search *search, BankLedger *ledger, const pg_uuid_t *id,
+			   BankAccount *account)
+{
+	BankFindResult found = bank_ledger_find_unchanged_account(ledger, id, account);
+
+	if (found == BANK_FIND_NONE)
+	{
+		if (!bank_advisory_lock(BANK_LOCK_SETTLEMENT, id, must_not_wait(search)))
+		{
+			search->met_busy = true;
+			return false;
+		}
+		found = find_or_create_locked(ledger, id, search->currency, account);
+	}
+	search->met_changed |= found == BANK_FIND_CHANGED;
+	return found == BANK_FIND_DONE;
+}
 
 /* Whether the account can take the change and stay within its bounds. */
 static bool
@@ -122,17 +154,13 @@ static bool
 take(Search *search, BankLedger *ledger, int number, BankAccount *account)
 {
 	pg_uuid_t	id = settlement_id(search->currency, number);
-	bool		dont_wait = search->is_first_round || search->has_unfit;
 
-	if (!find_or_create(ledger, &id, search->currency, dont_wait, account))
-	{
-		search->met_busy = true;
+	if (!find_or_create(search, ledger, &id, account))
 		return false;
-	}
 	require_settlement(account, search->currency);
 	if (!is_fit(search, ledger, account))
 		return false;
-	if (bank_ledger_lock_account(ledger, account, dont_wait ? LockWaitSkip :
+	if (bank_ledger_lock_account(ledger, account, must_not_wait(search) ? LockWaitSkip :
 								 LockWaitBlock) != BANK_LOCK_TAKEN)
 	{
 		search->met_busy = true;
@@ -155,6 +183,9 @@ take_any(Search *search, BankLedger *ledger, BankAccount *account)
 static void
 raise_none(const Search *search)
 {
+	if (search->met_changed)
+		bank_errors_raise_changed(psprintf("Settlement accounts of %s that may have room changed after this transaction took its snapshot.",
+										   search->currency));
 	if (search->met_busy)
 		bank_errors_raise_in_progress(psprintf("Settlement accounts of %s that may have room are locked by other transactions.",
 											   search->currency));
