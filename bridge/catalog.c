@@ -118,11 +118,11 @@ check_publication(PGconn *conn, BridgeCatalog *catalog)
 		return BRIDGE_EXIT_FAILED;
 	if (PQntuples(result) == 0)
 		code = refuse(BRIDGE_EXIT_MISSING, "publication bank is missing",
-					  "Run bank-bridge init.");
+					  "Run bank-bridge init, and do what it says.");
 	else if (!is_true(result, 0, 0))
 		code = refuse(BRIDGE_EXIT_MISSING,
 					  "publication bank does not publish inserts only",
-					  "Run bank-bridge init.");
+					  "Run bank-bridge init, and do what it says.");
 	PQclear(result);
 	return code;
 }
@@ -174,58 +174,101 @@ check_table(const PGresult *result, BridgeJournalTable table)
 	return true;
 }
 
-/* A table that is none of ours, or one whose rows are filtered. */
 static bool
-check_extent(const PGresult *result)
+is_ours(const PGresult *result, int row)
 {
+	for (int t = 0; t < BRIDGE_JOURNAL_TABLES; t++)
+		if (strcmp(PQgetvalue(result, row, 0), bridge_journal_table_name(t)) == 0)
+			return is_true(result, row, 4);
+	return false;
+}
+
+/* All of our tables, and all of their rows. */
+static bool
+check_whole(const PGresult *result)
+{
+	for (int t = 0; t < BRIDGE_JOURNAL_TABLES; t++)
+		if (!check_table(result, (BridgeJournalTable) t))
+			return false;
 	for (int i = 0; i < PQntuples(result); i++)
 	{
-		bool		ours = false;
-
-		for (int t = 0; t < BRIDGE_JOURNAL_TABLES; t++)
-			ours = ours || strcmp(PQgetvalue(result, i, 0),
-								  bridge_journal_table_name(t)) == 0;
-		if (ours && is_true(result, i, 4) && !is_true(result, i, 3))
+		if (!is_ours(result, i) || !is_true(result, i, 3))
 			continue;
-		bridge_log(BRIDGE_LOG_ERROR, "publication has a foreign or filtered table",
-				   "table=%s", PQgetvalue(result, i, 0));
+		bridge_log(BRIDGE_LOG_ERROR, "rows of a table are filtered", "table=%s",
+				   PQgetvalue(result, i, 0));
 		return false;
 	}
 	return true;
 }
 
+/* And no others. */
+static bool
+check_foreign(const PGresult *result)
+{
+	for (int i = 0; i < PQntuples(result); i++)
+	{
+		if (is_ours(result, i))
+			continue;
+		bridge_log(BRIDGE_LOG_ERROR, "publication has a foreign table", "table=%s",
+				   PQgetvalue(result, i, 0));
+		return false;
+	}
+	return true;
+}
+
+/* A row for each column that is published; NULL where it is not known. */
+static PGresult *
+ask_tables(PGconn *conn)
+{
+	return query(conn, "SELECT t.tablename, a.attname, a.atttypid,"
+				 " t.rowfilter IS NOT NULL,"
+				 " t.schemaname OPERATOR(pg_catalog.=) '"
+				 BANK_LEDGER_SCHEMA "' "
+				 "FROM pg_catalog.pg_publication_tables AS t "
+				 "JOIN pg_catalog.pg_namespace AS n"
+				 " ON n.nspname OPERATOR(pg_catalog.=) t.schemaname "
+				 "JOIN pg_catalog.pg_class AS c"
+				 " ON c.relnamespace OPERATOR(pg_catalog.=) n.oid"
+				 " AND c.relname OPERATOR(pg_catalog.=) t.tablename "
+				 "JOIN pg_catalog.pg_attribute AS a"
+				 " ON a.attrelid OPERATOR(pg_catalog.=) c.oid"
+				 " AND a.attname OPERATOR(pg_catalog.=) ANY (t.attnames) "
+				 "WHERE t.pubname OPERATOR(pg_catalog.=) '"
+				 BANK_PUBLICATION "'");
+}
+
 static BridgeExit
 check_tables(PGconn *conn, BridgeCatalog *catalog)
 {
-	PGresult   *result = query(conn,
-							   "SELECT t.tablename, a.attname, a.atttypid,"
-							   " t.rowfilter IS NOT NULL,"
-							   " t.schemaname OPERATOR(pg_catalog.=) '"
-							   BANK_LEDGER_SCHEMA "' "
-							   "FROM pg_catalog.pg_publication_tables AS t "
-							   "JOIN pg_catalog.pg_namespace AS n"
-							   " ON n.nspname OPERATOR(pg_catalog.=) t.schemaname "
-							   "JOIN pg_catalog.pg_class AS c"
-							   " ON c.relnamespace OPERATOR(pg_catalog.=) n.oid"
-							   " AND c.relname OPERATOR(pg_catalog.=) t.tablename "
-							   "JOIN pg_catalog.pg_attribute AS a"
-							   " ON a.attrelid OPERATOR(pg_catalog.=) c.oid"
-							   " AND a.attname OPERATOR(pg_catalog.=) ANY (t.attnames) "
-							   "WHERE t.pubname OPERATOR(pg_catalog.=) '"
-							   BANK_PUBLICATION "'");
+	PGresult   *result = ask_tables(conn);
 	bool		sound;
 
 	(void) catalog;
 	if (result == NULL)
 		return BRIDGE_EXIT_FAILED;
-	sound = check_extent(result);
-	for (int t = 0; sound && t < BRIDGE_JOURNAL_TABLES; t++)
-		sound = check_table(result, (BridgeJournalTable) t);
+	sound = check_whole(result) && check_foreign(result);
 	PQclear(result);
 	if (sound)
 		return BRIDGE_EXIT_OK;
 	return refuse(BRIDGE_EXIT_MISSING, "publication bank is not as it must be",
-				  "Run bank-bridge init.");
+				  "Run bank-bridge init, and do what it says.");
+}
+
+BridgeExit
+bridge_catalog_check_publication(PGconn *conn)
+{
+	PGresult   *result;
+	BridgeExit	code = check_publication(conn, NULL);
+
+	if (code != BRIDGE_EXIT_OK)
+		return code;
+	result = ask_tables(conn);
+	if (result == NULL)
+		return BRIDGE_EXIT_FAILED;
+	if (!check_whole(result))
+		code = BRIDGE_EXIT_MISSING;
+	PQclear(result);
+	return code;
 }
 
 static BridgeExit

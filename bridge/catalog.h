@@ -33,6 +33,12 @@ extern BridgeExit bridge_catalog_read(PGconn *conn, BridgeCatalog *catalog);
 extern BridgeExit bridge_catalog_read_ledger(PGconn *conn,
 											 BridgeCatalog *catalog);
 
+/*
+ * Whether the stream has all rows of the journal: OK, FAILED, or, logged,
+ * MISSING.
+ */
+extern BridgeExit bridge_catalog_check_publication(PGconn *conn);
+
 /* The extension must be there in our version: OK, MISSING or FAILED. */
 extern BridgeExit bridge_catalog_check_extension(PGconn *conn);
 

@@ -65,19 +65,55 @@ prepare_search(const BridgeConfig *config)
 }
 
 static int
-make_slot(PGconn *conn)
+look_for_slot(PGconn *conn, bool *exists)
 {
 	PGresult   *result =
 	bridge_database_query(conn,
 						  "SELECT 1 FROM pg_catalog.pg_replication_slots "
 						  "WHERE slot_name OPERATOR(pg_catalog.=) '" BANK_SLOT "'",
 						  NULL, 0);
-	bool		exists;
 
 	if (result == NULL)
 		return BRIDGE_EXIT_FAILED;
-	exists = PQntuples(result) > 0;
+	*exists = PQntuples(result) > 0;
 	PQclear(result);
+	return BRIDGE_EXIT_OK;
+}
+
+/*
+ * The stream has rows by the publication of their time.  Where it has left
+ * some out nobody sees that later, so the slot goes: publish then demands a
+ * rebuild.
+ */
+static int
+make_publication(PGconn *conn)
+{
+	bool		exists;
+	int			whole = BRIDGE_EXIT_OK;
+	int			code = look_for_slot(conn, &exists);
+
+	if (code == BRIDGE_EXIT_OK && exists)
+		whole = bridge_catalog_check_publication(conn);
+	if (whole == BRIDGE_EXIT_FAILED)
+		return BRIDGE_EXIT_FAILED;
+	if (code == BRIDGE_EXIT_OK)
+		code = run_statement(conn, "SELECT bank_ledger.publish()", NULL);
+	if (code != BRIDGE_EXIT_OK || whole == BRIDGE_EXIT_OK)
+		return code;
+	bridge_log(BRIDGE_LOG_WARNING, "the stream may lack rows; its slot is made anew",
+			   "slot=%s hint=%s", BANK_SLOT, "Run bank-bridge rebuild.");
+	return run_statement(conn, "SELECT pg_catalog.pg_drop_replication_slot('"
+						 BANK_SLOT "')", NULL);
+}
+
+static int
+make_slot(PGconn *conn)
+{
+	bool		exists;
+	int			code = look_for_slot(conn, &exists);
+
+	if (code != BRIDGE_EXIT_OK)
+		return code;
 	bridge_log(BRIDGE_LOG_INFO, "slot", "slot=%s result=%s", BANK_SLOT,
 			   exists ? "kept" : "created");
 	if (exists)
@@ -95,7 +131,7 @@ prepare_ledger(const BridgeConfig *config, PGconn *conn)
 									 config->site_name);
 
 	if (code == BRIDGE_EXIT_OK)
-		code = run_statement(conn, "SELECT bank_ledger.publish()", NULL);
+		code = make_publication(conn);
 	if (code == BRIDGE_EXIT_OK)
 		code = make_slot(conn);
 	return code;

@@ -17,6 +17,7 @@
 
 #include "clock.h"
 #include "database.h"
+#include "lag.h"
 #include "log.h"
 #include "metrics.h"
 #include "session.h"
@@ -44,13 +45,9 @@
 
 static const char heartbeat_query[] = "SELECT bank_ledger.beat()";
 
-/* How the slot stands: bytes and milliseconds behind, what is safe, its state. */
+/* How the slot stands: end of WAL, what is confirmed, what is safe, its state. */
 static const char slot_query[] =
-	"SELECT pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_lsn(),"
-	" s.confirmed_flush_lsn),"
-	" coalesce((SELECT pg_catalog.round(1000 OPERATOR(pg_catalog.*)"
-	" extract(epoch FROM r.flush_lag)) FROM pg_catalog.pg_stat_replication AS r"
-	" WHERE r.pid OPERATOR(pg_catalog.=) s.active_pid), 0),"
+	"SELECT pg_catalog.pg_current_wal_lsn(), s.confirmed_flush_lsn,"
 	" coalesce(s.safe_wal_size, -1),"
 	" coalesce(pg_catalog.array_position("
 	"ARRAY['reserved', 'extended', 'unreserved'], s.wal_status)"
@@ -61,27 +58,31 @@ static const char slot_query[] =
 /* It reads every account, so it is not asked often. */
 static const char ahead_query[] = "SELECT bank_ledger.accounts_ahead()";
 
-/* What is asked beside the stream, one at a time, and the metrics it answers. */
+/* What a session has found of the publication must go on to hold. */
+static const char publication_query[] =
+	"SELECT pg_catalog.count(*) OPERATOR(pg_catalog.=) 5 "
+	"FROM pg_catalog.pg_publication_tables AS t "
+	"JOIN pg_catalog.pg_publication AS p"
+	" ON p.pubname OPERATOR(pg_catalog.=) t.pubname "
+	"WHERE t.pubname OPERATOR(pg_catalog.=) '" BANK_PUBLICATION "'"
+	" AND t.schemaname OPERATOR(pg_catalog.=) '" BANK_LEDGER_SCHEMA "'"
+	" AND t.tablename OPERATOR(pg_catalog.=) ANY (ARRAY['" BANK_TABLE_ACCOUNT_EVENT
+	"', '" BANK_TABLE_TRANSFER "', '" BANK_TABLE_HEARTBEAT "', '" BANK_TABLE_EPOCH
+	"', '" BANK_TABLE_SEAL "']) AND t.rowfilter IS NULL AND p.pubinsert";
+
+typedef struct Publisher Publisher;
+
+/* What is asked beside the stream, one at a time, and who takes the answer. */
 typedef struct Question
 {
 	const char *query;
 	int			interval_ms;	/* 0: the heartbeat's, which is a setting */
-	int			nmetrics;
-	BridgeMetric metrics[4];
+	bool		(*take) (Publisher *publisher, const PGresult *result);
 } Question;
 
-static const Question questions[] = {
-	{heartbeat_query, 0, 0, {0}},
-	{slot_query, LOOK_INTERVAL_MS, 4, {
-			BRIDGE_METRIC_PUBLISH_LAG_BYTES, BRIDGE_METRIC_PUBLISH_LAG_SECONDS,
-	BRIDGE_METRIC_PUBLISH_SAFE_WAL_BYTES, BRIDGE_METRIC_PUBLISH_SLOT_STATE}},
-	{ahead_query, AHEAD_INTERVAL_MS, 1, {BRIDGE_METRIC_PUBLISH_ACCOUNTS_AHEAD}},
-};
+#define QUESTIONS 4
 
-#define SLOT_QUESTION 1
-#define QUESTIONS ((int) (sizeof(questions) / sizeof(questions[0])))
-
-typedef struct Publisher
+struct Publisher
 {
 	const BridgeConfig *config;
 	BridgeProducer producer;
@@ -95,7 +96,8 @@ typedef struct Publisher
 	int64_t		ask_at[QUESTIONS];
 	int64_t		record_at;
 	int			backoff_ms;		/* grows until a session brings something */
-} Publisher;
+	BridgeLag	lag;
+};
 
 /* Everything before it has reached Kafka. */
 static uint64_t
@@ -170,16 +172,71 @@ is_silent(Publisher *publisher, int64_t now)
 	return which != NULL;
 }
 
-static void
-take_answer(const Question *question, const PGresult *result)
+static int64_t
+number_in(const PGresult *result, int column)
+{
+	return strtoll(PQgetvalue(result, 0, column), NULL, 10);
+}
+
+static bool
+take_beat(Publisher *publisher, const PGresult *result)
+{
+	(void) publisher;
+	(void) result;
+	return true;
+}
+
+static bool
+take_slot(Publisher *publisher, const PGresult *result)
+{
+	uint64_t	written;
+	uint64_t	confirmed;
+
+	if (!bridge_database_parse_lsn(PQgetvalue(result, 0, 0), &written) ||
+		!bridge_database_parse_lsn(PQgetvalue(result, 0, 1), &confirmed))
+		return true;
+	bridge_metrics_set(BRIDGE_METRIC_PUBLISH_LAG_BYTES, (int64_t) (written - confirmed));
+	bridge_metrics_set(BRIDGE_METRIC_PUBLISH_LAG_SECONDS,
+					   bridge_lag_note(&publisher->lag, bridge_clock_ms(), written,
+									   confirmed));
+	bridge_metrics_set(BRIDGE_METRIC_PUBLISH_SAFE_WAL_BYTES, number_in(result, 2));
+	bridge_metrics_set(BRIDGE_METRIC_PUBLISH_SLOT_STATE, number_in(result, 3));
+	return true;
+}
+
+static bool
+take_ahead(Publisher *publisher, const PGresult *result)
+{
+	(void) publisher;
+	bridge_metrics_set(BRIDGE_METRIC_PUBLISH_ACCOUNTS_AHEAD, number_in(result, 0));
+	return true;
+}
+
+/* The next session says what is wrong with it. */
+static bool
+take_publication(Publisher *publisher, const PGresult *result)
+{
+	(void) publisher;
+	return strcmp(PQgetvalue(result, 0, 0), "t") == 0;
+}
+
+static const Question questions[QUESTIONS] = {
+	{heartbeat_query, 0, take_beat},
+	{slot_query, LOOK_INTERVAL_MS, take_slot},
+	{ahead_query, AHEAD_INTERVAL_MS, take_ahead},
+	{publication_query, LOOK_INTERVAL_MS, take_publication},
+};
+
+/* False where the session must not go on. */
+static bool
+take_answer(Publisher *publisher, const Question *question, const PGresult *result)
 {
 	if (PQresultStatus(result) != PGRES_TUPLES_OK)
 		bridge_log(BRIDGE_LOG_WARNING, "a question failed", "query=%s error=%s",
 				   question->query, PQresultErrorMessage(result));
 	else if (PQntuples(result) == 1)
-		for (int i = 0; i < question->nmetrics; i++)
-			bridge_metrics_set(question->metrics[i],
-							   strtoll(PQgetvalue(result, 0, i), NULL, 10));
+		return question->take(publisher, result);
+	return true;
 }
 
 static bool
@@ -187,17 +244,22 @@ take_answers(Publisher *publisher)
 {
 	PGconn	   *sql = publisher->session.sql;
 	PGresult   *result;
+	bool		goes_on = true;
 
 	if (PQconsumeInput(sql) == 0)
+	{
+		bridge_log(BRIDGE_LOG_WARNING, "connection for heartbeats lost",
+				   "error=%s", PQerrorMessage(sql));
 		return false;
+	}
 	while (PQisBusy(sql) == 0 && (result = PQgetResult(sql)) != NULL)
 	{
-		take_answer(publisher->asked, result);
+		goes_on = take_answer(publisher, publisher->asked, result) && goes_on;
 		PQclear(result);
 	}
 	if (PQisBusy(sql) == 0)
 		publisher->asked = NULL;
-	return true;
+	return goes_on;
 }
 
 static int64_t
@@ -350,13 +412,7 @@ turn(Publisher *publisher)
 	if (bridge_producer_has_room(&publisher->producer) &&
 		!bridge_wal_consume(&session->wal))
 		return BRIDGE_SESSION_RETRY;
-	if (!take_answers(publisher))
-	{
-		bridge_log(BRIDGE_LOG_WARNING, "connection for heartbeats lost",
-				   "error=%s", PQerrorMessage(session->sql));
-		return BRIDGE_SESSION_RETRY;
-	}
-	return BRIDGE_EXIT_OK;
+	return take_answers(publisher) ? BRIDGE_EXIT_OK : BRIDGE_SESSION_RETRY;
 }
 
 static int
@@ -445,16 +501,18 @@ drain(Publisher *publisher)
 
 /* How far the slot is behind, also while nothing is read from it. */
 static void
-look_at_slot(PGconn **conn, const char *dsn)
+look_at_slot(Publisher *publisher, PGconn **conn)
 {
 	PGresult   *result;
 
 	if (*conn == NULL)
-		*conn = bridge_database_connect(dsn, BRIDGE_DATABASE_SQL);
+		*conn = bridge_database_connect(publisher->config->publish_dsn,
+										BRIDGE_DATABASE_SQL);
 	if (*conn == NULL)
 		return;
 	result = PQexec(*conn, slot_query);
-	take_answer(&questions[SLOT_QUESTION], result);
+	if (PQresultStatus(result) == PGRES_TUPLES_OK && PQntuples(result) == 1)
+		(void) take_slot(publisher, result);
 	PQclear(result);
 	if (PQstatus(*conn) == CONNECTION_OK)
 		return;
@@ -478,7 +536,7 @@ wait_for_kafka(Publisher *publisher)
 					  bridge_trouble_or("waiting for kafka"));
 	while (!is_moving(publisher) && !publisher->producer.failed)
 	{
-		look_at_slot(&conn, publisher->config->publish_dsn);
+		look_at_slot(publisher, &conn);
 		serve_until(publisher, LOOK_INTERVAL_MS, is_moving);
 	}
 	PQfinish(conn);

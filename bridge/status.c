@@ -41,7 +41,8 @@ static const StatusLine lines[] = {
 	" {publish_acknowledged_total} acknowledged, {publish_suppressed_total} suppressed"},
 	{BRIDGE_ROLE_PUBLISH, "trouble      {publish_delivery_errors_total} delivery errors,"
 	" {publish_dead_total} dead, {publish_connects_total} connections"},
-	{BRIDGE_ROLE_PUBLISH, "epoch        {publish_epoch}"},
+	{BRIDGE_ROLE_PUBLISH, "ledger       epoch {publish_epoch}, {publish_heartbeats_total}"
+	" heartbeats, {publish_accounts_ahead} accounts ahead of the clock"},
 	{BRIDGE_ROLE_PUBLISH, "newest seal  {publish_seal_age_seconds} s ago"},
 	{BRIDGE_ROLE_PROJECT, "lag          {project_lag_records} records, {project_lag_seconds} s"},
 	{BRIDGE_ROLE_PROJECT, "records      {project_records_total} read, {project_applied_total}"

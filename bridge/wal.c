@@ -17,6 +17,7 @@
 
 #define SQLSTATE_OBJECT_IN_USE "55006"
 #define SQLSTATE_UNDEFINED_FILE "58P01"
+#define SQLSTATE_UNDEFINED_OBJECT "42704"
 #define UNIX_SECONDS_OF_2000 946684800
 #define FEEDBACK_SIZE 34
 #define END_TIMEOUT_MS 500
@@ -117,10 +118,12 @@ judge_end(BridgeWal *wal)
 	PGresult   *result = PQgetResult(wal->conn);
 	const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
 	bool		missing = state != NULL &&
-	strcmp(state, SQLSTATE_UNDEFINED_FILE) == 0;
+	(strcmp(state, SQLSTATE_UNDEFINED_FILE) == 0 ||
+	 strcmp(state, SQLSTATE_UNDEFINED_OBJECT) == 0);
 
 	if (missing)
-		bridge_log(BRIDGE_LOG_ERROR, "server lacks WAL that the slot needs",
+		bridge_log(BRIDGE_LOG_ERROR, "server lacks WAL that the slot needs, or the"
+				   " publication of its time",
 				   "error=%s hint=%s", PQresultErrorMessage(result),
 				   "Run bank-bridge rebuild.");
 	else
