@@ -163,7 +163,7 @@ require_possible(HoldCall *call, TimestampTz at)
 	if (refusal == 0)
 		refusal = bank_posting_judge_debit(&call->from, later.amount, at);
 	if (refusal != 0)
-		bank_posting_raise(refusal, &later, &call->from, &call->to);
+		bank_posting_raise(&call->ledger, refusal, &later, &call->from, &call->to);
 	require_future(call->hold.expires_at, at);
 }
 
@@ -329,7 +329,7 @@ append_posting(HoldCall *call, BankTransfer *transfer)
 	bank_expiry_end(&call->ledger, &call->from, &call->hold, BANK_HOLD_DONE, &call->event);
 	refusal = bank_posting_judge(&call->ledger, transfer, &call->from, &call->to);
 	if (refusal != 0)
-		bank_posting_raise(refusal, transfer, &call->from, &call->to);
+		bank_posting_raise(&call->ledger, refusal, transfer, &call->from, &call->to);
 	bank_posting_append(&call->ledger, transfer, &call->from, &call->to);
 }
 

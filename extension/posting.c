@@ -98,12 +98,23 @@ bank_posting_have_same_holder(const BankAccount *from, const BankAccount *to)
 		bank_uuid_compare(&from->customer_id, &to->customer_id) == 0;
 }
 
+static void
+raise_different_holders(const BankAccount *from, const BankAccount *to)
+{
+	ereport(ERROR,
+			(errcode(BANK_ERRCODE_DIFFERENT_HOLDERS),
+			 errmsg("different holders"),
+			 errdetail("Accounts %s and %s belong to different customers.",
+					   bank_uuid_text(&from->account_id),
+					   bank_uuid_text(&to->account_id))));
+}
+
 /* Before any lock, so that nobody waits for accounts that are not his. */
 void
 bank_posting_require_same_holder(const BankAccount *from, const BankAccount *to)
 {
 	if (!bank_posting_have_same_holder(from, to))
-		bank_posting_raise(BANK_ERRCODE_DIFFERENT_HOLDERS, NULL, from, to);
+		raise_different_holders(from, to);
 }
 
 static int64
@@ -194,17 +205,17 @@ raise_about_account(int sqlstate, const BankTransfer *transfer,
 }
 
 static void
-raise_about_pair(int sqlstate, const BankAccount *from, const BankAccount *to)
+raise_about_pair(const BankLedger *ledger, int sqlstate, const BankAccount *from,
+				 const BankAccount *to)
 {
 	switch (sqlstate)
 	{
 		case BANK_ERRCODE_DIFFERENT_HOLDERS:
-			ereport(ERROR,
-					(errcode(BANK_ERRCODE_DIFFERENT_HOLDERS),
-					 errmsg("different holders"),
-					 errdetail("Accounts %s and %s belong to different customers.",
-							   bank_uuid_text(&from->account_id),
-							   bank_uuid_text(&to->account_id))));
+			raise_different_holders(from, to);
+			break;
+		case BANK_ERRCODE_CLOCK_BEHIND:
+			/* The other one may be further ahead, and accepted. */
+			bank_clock_lead_raise(bank_clock_lead_is_too_far(ledger, from) ? from : to);
 			break;
 		case BANK_ERRCODE_CURRENCY_MISMATCH:
 			ereport(ERROR,
@@ -218,13 +229,12 @@ raise_about_pair(int sqlstate, const BankAccount *from, const BankAccount *to)
 
 /* Raises what was judged; transfer gives the amount and may else be unset. */
 void
-bank_posting_raise(int sqlstate, const BankTransfer *transfer,
-				   const BankAccount *from, const BankAccount *to)
+bank_posting_raise(const BankLedger *ledger, int sqlstate,
+				   const BankTransfer *transfer, const BankAccount *from,
+				   const BankAccount *to)
 {
 	raise_about_account(sqlstate, transfer, from, to);
-	raise_about_pair(sqlstate, from, to);
-	if (sqlstate == BANK_ERRCODE_CLOCK_BEHIND)
-		bank_clock_lead_raise(from->updated_at > to->updated_at ? from : to);
+	raise_about_pair(ledger, sqlstate, from, to);
 	if (sqlstate == BANK_ERRCODE_LIMIT_EXCEEDED)
 		bank_limit_raise_exceeded(from, transfer->amount);
 	elog(ERROR, "a judgement is unknown: %s", unpack_sql_state(sqlstate));

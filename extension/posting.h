@@ -16,7 +16,8 @@ extern int	bank_posting_judge_debit(const BankAccount *from, int64 amount,
 									 TimestampTz at);
 extern int	bank_posting_judge_replay(const BankTransfer *posted,
 									  const BankTransfer *asked);
-extern void bank_posting_raise(int sqlstate, const BankTransfer *transfer,
+extern void bank_posting_raise(const BankLedger *ledger, int sqlstate,
+							   const BankTransfer *transfer,
 							   const BankAccount *from, const BankAccount *to)
 			pg_attribute_noreturn();
 

@@ -98,7 +98,7 @@ post_reversal(BankLedger *ledger, BankTransfer *reversal)
 	bank_expiry_end_due(ledger, &to);
 	refusal = bank_posting_judge(ledger, reversal, &from, &to);
 	if (refusal != 0)
-		bank_posting_raise(refusal, reversal, &from, &to);
+		bank_posting_raise(ledger, refusal, reversal, &from, &to);
 	bank_posting_append(ledger, reversal, &from, &to);
 	bank_ledger_write(ledger);
 }

@@ -42,7 +42,7 @@ post(BankLedger *ledger, BankTransfer *transfer, BankAccount *from, BankAccount 
 	bank_expiry_end_due(ledger, to);
 	refusal = bank_posting_judge(ledger, transfer, from, to);
 	if (refusal != 0)
-		bank_posting_raise(refusal, transfer, from, to);
+		bank_posting_raise(ledger, refusal, transfer, from, to);
 	bank_posting_append(ledger, transfer, from, to);
 	bank_ledger_write(ledger);
 }

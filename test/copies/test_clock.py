@@ -179,6 +179,21 @@ def test_an_accepted_account_goes_on_at_its_last_date(teller):
     assert teller.refusal() == 'LG020'
 
 
+def test_the_refusal_names_the_account_that_stops_it(teller):
+    """Not the one that is further ahead and was accepted."""
+    teller.transfer()
+    teller.clock.move(60)
+    teller.rows('SELECT bank.deposit(%s, 1)', teller.a)
+    teller.clock.move(-HOUR_S)
+    teller.accept(teller.a)
+    with pytest.raises(psycopg2.Error) as refused:
+        teller.transfer()
+    assert refused.value.pgcode == 'LG020'
+    assert teller.b in refused.value.diag.message_detail
+    teller.accept(teller.b)
+    assert teller.refusal() == '00000'
+
+
 def test_accepting_a_clock_that_is_right_does_nothing(teller):
     before = teller.balance()
     teller.accept(teller.a)
