@@ -176,10 +176,11 @@ bank_limit_give_back(BankAccount *account, int64 amount, DateADT counted_day)
 		account->spent -= Min(account->spent, amount);
 }
 
+/* Whether a limit lets pass no more than another. */
 static bool
-is_lower(const BankOptionalAmount *asked, const BankOptionalAmount *limit)
+is_no_raise(const BankOptionalAmount *asked, const BankOptionalAmount *limit)
 {
-	return asked->is_set && (!limit->is_set || asked->value < limit->value);
+	return !limit->is_set || (asked->is_set && asked->value <= limit->value);
 }
 
 /* Changes the limit in memory; returns when the change begins to count. */
@@ -189,8 +190,7 @@ change_limit(BankAccount *account, const BankOptionalAmount *asked, TimestampTz 
 	DateADT		today = bank_limit_day(at);
 
 	begin_day(account, today);
-	if (is_lower(asked, &account->daily_limit) ||
-		bank_optional_amount_equal(asked, &account->daily_limit))
+	if (is_no_raise(asked, &account->daily_limit))
 	{
 		account->daily_limit = *asked;
 		account->next_limit.is_set = false;
@@ -203,13 +203,16 @@ change_limit(BankAccount *account, const BankOptionalAmount *asked, TimestampTz 
 	return start_of_day(today + 1);
 }
 
-/* A customer protects himself; to loosen a limit is the bank's to decide. */
+/*
+ * A customer protects himself; to loosen a limit is the bank's to decide.  The
+ * limit in force once more, as after an answer that was lost, loosens nothing.
+ */
 static void
 require_may_set(const BankAccount *account, const BankOptionalAmount *asked)
 {
 	BankOptionalAmount limit = limit_on(account, bank_limit_day(GetCurrentTimestamp()));
 
-	if (!is_lower(asked, &limit))
+	if (!is_no_raise(asked, &limit))
 		bank_rights_require_operator("raise or remove a limit");
 }
 

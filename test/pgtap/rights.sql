@@ -24,6 +24,16 @@ INSERT INTO tried VALUES
 ('bank_operator', '{"sub": "oda"}', 'SELECT bank.set_limit({a}, 500)', 'done'),
 ('bank_customer', '{"sub": "ana", "customer_id": "c0000000-0000-4000-8000-000000000070"}',
  'SELECT bank.set_limit({a}, 400)', 'done'),
+-- again, as after an answer that was lost
+('bank_customer', '{"sub": "ana", "customer_id": "c0000000-0000-4000-8000-000000000070"}',
+ 'SELECT bank.set_limit({a}, 400)', 'done'),
+-- and what takes a raise back that has not begun
+('bank_operator', '{"sub": "oda"}', 'SELECT bank.set_limit({a}, 600)', 'done'),
+('bank_customer', '{"sub": "ana", "customer_id": "c0000000-0000-4000-8000-000000000070"}',
+ 'SELECT bank.set_limit({a}, 400)', 'done'),
+-- none where there is none raises nothing
+('bank_customer', '{"sub": "ana", "customer_id": "c0000000-0000-4000-8000-000000000070"}',
+ 'SELECT bank.set_limit({b}, NULL)', 'done'),
 ('bank_customer', '{"sub": "ana", "customer_id": "C0000000-0000-4000-8000-000000000070"}',
  'SELECT bank.set_limit({b}, 1)', 'done'),
 ('bank_customer', '{"sub": "ana", "customer_id": "c0000000-0000-4000-8000-000000000070"}',
@@ -46,7 +56,10 @@ FROM tried;
 SELECT results_eq(
     $$SELECT e.actor FROM bank_ledger.account_event AS e JOIN account_named ON id = account_id
       WHERE name = 'a' AND kind = 'limit_set' ORDER BY version$$,
-    ARRAY['bank_operator/oda', 'bank_customer/ana'], 'the journal says who it was');
+    ARRAY['bank_operator/oda', 'bank_customer/ana', 'bank_customer/ana', 'bank_operator/oda', 'bank_customer/ana'],
+    'the journal says who it was');
+SELECT ok(daily_limit = 400 AND next_limit_day IS NULL, 'a customer''s limit stands, and no raise of it')
+FROM bank_ledger.account JOIN account_named ON id = account_id WHERE name = 'a';
 
 -- Anybody may set a setting: claims count only where the web server vouches.
 SELECT pg_temp.with_ids('SELECT bank.set_limit({a}, 1)') AS by_customer \gset
