@@ -7,13 +7,14 @@
  * accounts that nobody touches, so that events follow.  Once journalled it is
  * final: a clock that steps back revives nothing.
  *
- * Locks: by bank.expire_holds, accounts in the order of their ids, those that
- * are busy left for the next time.
+ * Locks: by bank.expire_holds, accounts as their holds came due, never waiting:
+ * those that are busy are left for the next time.
  *
  * Raises: LG019; 22004, 22023.
  */
 #include "postgres.h"
 
+#include "utils/hsearch.h"
 #include "utils/timestamp.h"
 
 #include "bank.h"
@@ -59,6 +60,25 @@ bank_expiry_end(BankLedger *ledger, BankAccount *account, BankHold *hold,
 	bank_ledger_append_hold(ledger, hold);
 }
 
+/* Appends the end of due holds on a locked account, so many at most. */
+static void
+end_due(BankLedger *ledger, BankAccount *account, int max_rows)
+{
+	TimestampTz at = bank_ledger_entry_date(ledger, account);
+	ListCell   *cell;
+
+	foreach(cell, bank_ledger_find_holds_from(ledger, &account->account_id))
+	{
+		if (max_rows == 0)
+			return;
+		if (!bank_expiry_is_due(lfirst(cell), at))
+			continue;
+		bank_expiry_end(ledger, account, lfirst(cell), BANK_HOLD_EXPIRED,
+						palloc0(sizeof(BankAccountEvent)));
+		max_rows--;
+	}
+}
+
 /*
  * Appends the end of every hold on a locked account that is live no more.
  * Once in a call: what was appended is not in the table yet.
@@ -66,66 +86,86 @@ bank_expiry_end(BankLedger *ledger, BankAccount *account, BankHold *hold,
 void
 bank_expiry_end_due(BankLedger *ledger, BankAccount *account)
 {
-	TimestampTz at = bank_ledger_entry_date(ledger, account);
-	ListCell   *cell;
-
 	if (account->held == 0 || account->is_without_due)
 		return;
 	account->is_without_due = true;
-	foreach(cell, bank_ledger_find_holds_from(ledger, &account->account_id))
-	{
-		if (bank_expiry_is_due(lfirst(cell), at))
-			bank_expiry_end(ledger, account, lfirst(cell), BANK_HOLD_EXPIRED,
-							palloc0(sizeof(BankAccountEvent)));
-	}
+	end_due(ledger, account, PG_INT32_MAX);
 }
 
-static int
-compare_payers(const ListCell *a, const ListCell *b)
+/* Whose holds bank.expire_holds ends, as far as it has looked for them. */
+typedef struct Expiry
 {
-	return bank_uuid_compare(&((const BankHold *) lfirst(a))->from_account,
-							 &((const BankHold *) lfirst(b))->from_account);
+	BankLedger *ledger;
+	HTAB	   *payers;			/* of Payer: each is tried once */
+	List	   *accounts;		/* that were locked */
+	int			holds;			/* theirs that were seen to be due */
+	int			max_rows;
+} Expiry;
+
+typedef struct Payer
+{
+	pg_uuid_t	account_id;
+	bool		is_locked;
+} Payer;
+
+static HTAB *
+make_payers(void)
+{
+	HASHCTL		control = {
+		.keysize = sizeof(pg_uuid_t), .entrysize = sizeof(Payer),
+		.hcxt = CurrentMemoryContext
+	};
+
+	return hash_create("payers of due holds", 64, &control,
+					   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 }
 
-/* The accounts that pay the holds, each once, found and locked if not busy. */
-static List *
-lock_payers(BankLedger *ledger, List *holds)
+/* Whether an account that pays a hold could be locked without waiting. */
+static bool
+lock_payer(Expiry *expiry, const pg_uuid_t *account_id)
 {
-	List	   *accounts = NIL;
-	const pg_uuid_t *last = NULL;
-	ListCell   *cell;
+	BankAccount *account = palloc(sizeof(BankAccount));
 
-	list_sort(holds, compare_payers);
-	foreach(cell, holds)
+	if (!bank_ledger_find_account(expiry->ledger, account_id, account) ||
+		bank_ledger_lock_account(expiry->ledger, account, LockWaitSkip) != BANK_LOCK_TAKEN)
 	{
-		BankHold   *hold = lfirst(cell);
-		BankAccount *account;
-
-		if (last != NULL && bank_uuid_compare(last, &hold->from_account) == 0)
-			continue;
-		last = &hold->from_account;
-		account = palloc(sizeof(BankAccount));
-		if (bank_ledger_find_account(ledger, last, account) &&
-			bank_ledger_lock_account(ledger, account, LockWaitSkip) == BANK_LOCK_TAKEN)
-			accounts = lappend(accounts, account);
+		pfree(account);
+		return false;
 	}
-	return accounts;
+	expiry->accounts = lappend(expiry->accounts, account);
+	return true;
+}
+
+/* A BankPayerVisitor; holds of busy accounts do not count. */
+static bool
+take_payer(const pg_uuid_t *account_id, void *context)
+{
+	Expiry	   *expiry = context;
+	bool		is_tried;
+	Payer	   *payer = hash_search(expiry->payers, account_id, HASH_ENTER, &is_tried);
+
+	if (!is_tried)
+		payer->is_locked = lock_payer(expiry, account_id);
+	if (payer->is_locked)
+		expiry->holds++;
+	return expiry->holds < expiry->max_rows;
 }
 
 static int
 expire_holds(BankLedger *ledger, int max_rows)
 {
-	List	   *holds = bank_ledger_find_holds_due(ledger, GetCurrentTimestamp(),
-												   max_rows);
-	List	   *accounts = lock_payers(ledger, holds);
+	Expiry		expiry = {
+		.ledger = ledger, .payers = make_payers(), .max_rows = max_rows
+	};
 	int			expired;
 	ListCell   *cell;
 
-	if (accounts == NIL)
+	bank_ledger_visit_payers_due(ledger, GetCurrentTimestamp(), take_payer, &expiry);
+	if (expiry.accounts == NIL)
 		return 0;
 	bank_ledger_begin(ledger);
-	foreach(cell, accounts)
-		bank_expiry_end_due(ledger, lfirst(cell));
+	foreach(cell, expiry.accounts)
+		end_due(ledger, lfirst(cell), max_rows - list_length(ledger->holds));
 	expired = list_length(ledger->holds);
 	bank_ledger_write(ledger);
 	return expired;
@@ -149,7 +189,7 @@ expire_holds_body(PG_FUNCTION_ARGS)
 
 /*
  * expire_holds(max_rows) journals the expiry of so many holds at most that are
- * due, and returns how many; accounts that are busy are left out.
+ * due, and returns how many; those of accounts that are busy are passed over.
  */
 Datum
 bank_expire_holds(PG_FUNCTION_ARGS)

@@ -164,6 +164,9 @@ typedef struct BankLedger
 	List	   *holds;
 } BankLedger;
 
+/* Called with the payer of a hold.  False: that was enough. */
+typedef bool (*BankPayerVisitor) (const pg_uuid_t *account_id, void *context);
+
 /* ledger.c */
 extern void bank_ledger_open(BankLedger *ledger, BankOpenMode mode);
 extern void bank_ledger_close(BankLedger *ledger);
@@ -245,8 +248,9 @@ extern List *bank_ledger_find_visible_holds_from(BankLedger *ledger,
 												 const pg_uuid_t *account_id);
 extern List *bank_ledger_find_holds_to(BankLedger *ledger,
 									   const pg_uuid_t *account_id);
-extern List *bank_ledger_find_holds_due(BankLedger *ledger, TimestampTz at,
-										int max_rows);
+extern void bank_ledger_visit_payers_due(BankLedger *ledger, TimestampTz at,
+										 BankPayerVisitor visitor,
+										 void *context);
 extern const char *bank_ledger_hold_state_name(BankHoldState state);
 extern void bank_ledger_set_hold_terms(const BankHold *hold, BankAccountEvent *event);
 extern void bank_ledger_write_hold(BankLedger *ledger, BankHold *hold);

@@ -131,32 +131,26 @@ bank_ledger_find_hold(BankLedger *ledger, const pg_uuid_t *id, BankHold *hold)
 							  hold);
 }
 
-typedef struct Collected
-{
-	List	   *holds;
-	int			room;
-} Collected;
-
 static bool
 collect_hold(const BankRow *row, void *context)
 {
-	Collected  *collected = context;
+	List	  **holds = context;
 	BankHold   *hold = palloc(sizeof(BankHold));
 
 	read_hold(row, hold);
-	collected->holds = lappend(collected->holds, hold);
-	return --collected->room > 0;
+	*holds = lappend(*holds, hold);
+	return true;
 }
 
 static List *
-scan_holds(BankLedger *ledger, BankScan scan, int max_rows)
+scan_holds(BankLedger *ledger, BankScan scan)
 {
-	Collected	collected = {.room = max_rows};
+	List	   *holds = NIL;
 
 	scan.callback = collect_hold;
-	scan.context = &collected;
+	scan.context = &holds;
 	bank_relation_scan(bank_ledger_hold_table(ledger), &scan);
-	return collected.holds;
+	return holds;
 }
 
 /* The pending holds that reserve money of an account. */
@@ -168,7 +162,7 @@ bank_ledger_find_holds_from(BankLedger *ledger, const pg_uuid_t *account_id)
 		.value = UUIDPGetDatum(account_id)
 	};
 
-	return scan_holds(ledger, scan, PG_INT32_MAX);
+	return scan_holds(ledger, scan);
 }
 
 /* The same as the running query sees them, of a ledger opened to read. */
@@ -180,7 +174,7 @@ bank_ledger_find_visible_holds_from(BankLedger *ledger, const pg_uuid_t *account
 		.value = UUIDPGetDatum(account_id), .as_visible = true
 	};
 
-	return scan_holds(ledger, scan, PG_INT32_MAX);
+	return scan_holds(ledger, scan);
 }
 
 /* The pending holds that are to pay an account. */
@@ -192,19 +186,39 @@ bank_ledger_find_holds_to(BankLedger *ledger, const pg_uuid_t *account_id)
 		.value = UUIDPGetDatum(account_id)
 	};
 
-	return scan_holds(ledger, scan, PG_INT32_MAX);
+	return scan_holds(ledger, scan);
 }
 
-/* The pending holds that expire at a time or before it, max_rows at most. */
-List *
-bank_ledger_find_holds_due(BankLedger *ledger, TimestampTz at, int max_rows)
+typedef struct DueVisit
 {
+	BankPayerVisitor visitor;
+	void	   *context;
+} DueVisit;
+
+static bool
+visit_payer(const BankRow *row, void *context)
+{
+	const DueVisit *visit = context;
+
+	return visit->visitor(DatumGetUUIDP(row->values[HOLD_FROM_ACCOUNT]), visit->context);
+}
+
+/*
+ * Calls back with the payer of each pending hold that expires at a time or
+ * before it, the earliest first, until the callback has enough.
+ */
+void
+bank_ledger_visit_payers_due(BankLedger *ledger, TimestampTz at,
+							 BankPayerVisitor visitor, void *context)
+{
+	DueVisit	visit = {visitor, context};
 	BankScan	scan = {
 		.index = "hold_pending_due_idx", .column = HOLD_EXPIRES_AT,
-		.strategy = BTLessEqualStrategyNumber, .value = TimestampTzGetDatum(at)
+		.strategy = BTLessEqualStrategyNumber, .value = TimestampTzGetDatum(at),
+		.callback = visit_payer, .context = &visit
 	};
 
-	return scan_holds(ledger, scan, max_rows);
+	bank_relation_scan(bank_ledger_hold_table(ledger), &scan);
 }
 
 /* A BankRowMaker; the context is the hold. */

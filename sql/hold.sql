@@ -41,7 +41,7 @@ CREATE FUNCTION bank.expire_holds(max_rows integer DEFAULT 1000)
 RETURNS integer
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'bank_expire_holds';
 COMMENT ON FUNCTION bank.expire_holds(integer) IS
-'Journals the expiry of up to max_rows (1 to 10,000) holds that are due, and returns how many; busy accounts are left for the next time. Available money does not wait for it. Raises LG019, 22004, 22023.';
+'Journals the expiry of up to max_rows (1 to 10,000) holds that are due, and returns how many; those of busy accounts are passed over, and left for the next time. Available money does not wait for it. Raises LG019, 22004, 22023.';
 
 CREATE FUNCTION bank.schedule_expiry(minutes integer DEFAULT 1) RETURNS bigint
 LANGUAGE c VOLATILE PARALLEL UNSAFE
