@@ -34,7 +34,8 @@ bank_account_raise_not_found(const pg_uuid_t *id)
 	ereport(ERROR,
 			(errcode(BANK_ERRCODE_ACCOUNT_NOT_FOUND),
 			 errmsg("account not found"),
-			 errdetail("There is no account %s.", bank_uuid_text(id))));
+			 errdetail("There is no account %s.", bank_uuid_text(id)),
+			 errhint("Give the account_id that bank.create_account returned.")));
 }
 
 void
@@ -43,7 +44,8 @@ bank_account_raise_inactive(const pg_uuid_t *id)
 	ereport(ERROR,
 			(errcode(BANK_ERRCODE_ACCOUNT_INACTIVE),
 			 errmsg("account inactive"),
-			 errdetail("Account %s is closed.", bank_uuid_text(id))));
+			 errdetail("Account %s is closed.", bank_uuid_text(id)),
+			 errhint("It is never opened again: use another account, or create one.")));
 }
 
 /*

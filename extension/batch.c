@@ -81,7 +81,8 @@ read_elements(FunctionCallInfo fcinfo, int argument, const char *name, Oid type)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("%s must have one dimension", name),
-				 errdetail("It has %d dimensions.", ARR_NDIM(array))));
+				 errdetail("It has %d dimensions.", ARR_NDIM(array)),
+				 errhint("Give one element for each item, in a single list.")));
 	deconstruct_array(array, type, type == UUIDOID ? UUID_LEN : type == INT8OID ? 8 : -1,
 					  type == INT8OID && FLOAT8PASSBYVAL,
 					  type == UUIDOID ? TYPALIGN_CHAR :
@@ -114,13 +115,15 @@ require_lengths(const BatchColumn *elements, int narguments)
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("the arrays of a batch must be of one length"),
 					 errdetail("Two of them have lengths %d and %d.",
-							   elements[0].count, elements[i].count)));
+							   elements[0].count, elements[i].count),
+					 errhint("Give each array one element for each item.")));
 	if (elements[0].count > MAX_ITEMS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("batch has too many items"),
 				 errdetail("It has %d items; %d are allowed.", elements[0].count,
-						   MAX_ITEMS)));
+						   MAX_ITEMS),
+				 errhint("Give the rest in further calls.")));
 }
 
 /* What a single transfer would raise before it looks at any account. */

@@ -139,7 +139,8 @@ bank_require_argument(bool is_null, const char *name)
 	if (is_null)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("%s must not be null", name)));
+				 errmsg("%s must not be null", name),
+				 errhint("Give a value, or leave the argument out where it has a default.")));
 }
 
 /* Raises 22023 unless an argument's value is between two bounds. */
@@ -151,7 +152,8 @@ bank_require_range(const char *name, int64 value, int64 least, int64 most)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("%s is out of range", name),
 				 errdetail("It is " INT64_FORMAT "; allowed is " INT64_FORMAT " to " INT64_FORMAT ".",
-						   value, least, most)));
+						   value, least, most),
+				 errhint("Give a number in that range.")));
 }
 
 /* The row type that the called function returns. */

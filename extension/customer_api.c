@@ -122,7 +122,8 @@ require_active(const BankHttpReply *reply, const char *customer_id)
 					(errcode(BANK_ERRCODE_CUSTOMER_NOT_ACTIVE),
 					 errmsg("customer not active"),
 					 errdetail("Customer-api says that customer %s is not active.",
-							   customer_id)));
+							   customer_id),
+					 errhint("Try again when he is active there.")));
 			break;
 		case CUSTOMER_NOT_UNDERSTOOD:
 			raise_unavailable(psprintf("The answer of customer-api about customer %s was not understood",
@@ -155,7 +156,8 @@ bank_customer_api_require_active(const pg_uuid_t *customer_id)
 		ereport(ERROR,
 				(errcode(BANK_ERRCODE_CUSTOMER_NOT_FOUND),
 				 errmsg("customer not found"),
-				 errdetail("Customer-api knows no customer %s.", id)));
+				 errdetail("Customer-api knows no customer %s.", id),
+				 errhint("Correct the id, or try again when customer-api knows him.")));
 	if (reply->status != 200)
 		raise_unavailable(psprintf("Customer-api answered %d about customer %s",
 								   reply->status, id), reply->retry_after_s);

@@ -51,7 +51,8 @@ raise_not_pending(const BankHold *hold, const char *state)
 			 errdetail("Hold %s is %s, with amount " INT64_FORMAT ".",
 					   bank_uuid_text(&hold->hold_id), state,
 					   hold->posted_amount.value) :
-			 errdetail("Hold %s is %s.", bank_uuid_text(&hold->hold_id), state)));
+			 errdetail("Hold %s is %s.", bank_uuid_text(&hold->hold_id), state),
+			 errhint("It has ended for good: make a new hold, or take back by bank.reverse what was posted.")));
 }
 
 /* Row type bank.hold_row: the hold as the event left it. */
@@ -253,7 +254,8 @@ find_hold(HoldCall *call, const pg_uuid_t *hold_id)
 		ereport(ERROR,
 				(errcode(BANK_ERRCODE_TRANSFER_NOT_FOUND),
 				 errmsg("hold not found"),
-				 errdetail("There is no hold %s.", bank_uuid_text(hold_id))));
+				 errdetail("There is no hold %s.", bank_uuid_text(hold_id)),
+				 errhint("Give the hold_id that bank.hold returned.")));
 }
 
 /* Locks both accounts and reads what the hold is under their locks. */
@@ -289,7 +291,8 @@ require_part_of(const BankHold *hold, int64 amount)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("amount is greater than the hold"),
 				 errdetail("Hold %s is of " INT64_FORMAT ", " INT64_FORMAT " is asked.",
-						   bank_uuid_text(&hold->hold_id), hold->amount, amount)));
+						   bank_uuid_text(&hold->hold_id), hold->amount, amount),
+				 errhint("Give no more than was held, or null for all of it.")));
 }
 
 /* What a hold that was posted for the same amount had become. */

@@ -45,7 +45,8 @@ bank_limit_day(TimestampTz at)
 	if (timestamp2tm(at, &zone, &local, &fraction, NULL, bank_time_zone) != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
-				 errmsg("timestamp out of range")));
+				 errmsg("timestamp out of range"),
+				 errhint("Set the server's clock right.")));
 	return date2j(local.tm_year, local.tm_mon, local.tm_mday) - POSTGRES_EPOCH_JDATE;
 }
 
@@ -62,7 +63,8 @@ start_of_day(DateADT day)
 	if (tm2timestamp(&local, 0, &zone, &start) != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
-				 errmsg("timestamp out of range")));
+				 errmsg("timestamp out of range"),
+				 errhint("Set the server's clock right.")));
 	return start;
 }
 
@@ -143,7 +145,8 @@ bank_limit_raise_uncountable(const BankAccount *account, int64 amount)
 			 errmsg("gross debits of the day would be out of range"),
 			 errdetail("Account %s has paid " INT64_FORMAT " on %s, " INT64_FORMAT " is asked.",
 					   bank_uuid_text(&account->account_id), account->spent,
-					   day_text(account->spent_day), amount)));
+					   day_text(account->spent_day), amount),
+			 errhint("The next local day begins a new count.")));
 }
 
 static void
@@ -238,7 +241,8 @@ require_limit(const BankOptionalAmount *asked)
 						 ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 				 errmsg("daily_amount is out of range"),
 				 errdetail("It is " INT64_FORMAT "; a limit is from 0 to " INT64_FORMAT ".",
-						   asked->value, BANK_AMOUNT_MAX)));
+						   asked->value, BANK_AMOUNT_MAX),
+				 errhint("Give minor units in that range, or null for no limit.")));
 }
 
 /* Row type bank.limit_row. */

@@ -60,7 +60,8 @@ say_why_not(Datum transfer_id)
 		ereport(ERROR,
 				(errcode(BANK_ERRCODE_TRANSFER_NOT_FOUND),
 				 errmsg("transfer not found"),
-				 errdetail("There is no notification of transfer %s.", id)));
+				 errdetail("There is no notification of transfer %s.", id),
+				 errhint("Give the transfer_id of a row of bank_report.notification.")));
 	ereport(NOTICE,
 			(errmsg("notification is not dead"),
 			 errdetail("The notification of transfer %s is %s.", id,

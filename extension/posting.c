@@ -40,21 +40,16 @@ bank_posting_judge_amount(int64 amount)
 void
 bank_posting_require_amount(int64 amount)
 {
-	switch (bank_posting_judge_amount(amount))
-	{
-		case ERRCODE_INVALID_PARAMETER_VALUE:
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("amount must be greater than zero"),
-					 errdetail("The amount is " INT64_FORMAT ".", amount)));
-			break;
-		case ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE:
-			ereport(ERROR,
-					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-					 errmsg("amount is out of range"),
-					 errdetail("The amount is " INT64_FORMAT ", the largest allowed " INT64_FORMAT ".",
-							   amount, BANK_AMOUNT_MAX)));
-	}
+	int			refusal = bank_posting_judge_amount(amount);
+
+	if (refusal != 0)
+		ereport(ERROR,
+				(errcode(refusal),
+				 amount <= 0 ? errmsg("amount must be greater than zero") :
+				 errmsg("amount is out of range"),
+				 errdetail("The amount is " INT64_FORMAT ".", amount),
+				 errhint("Give minor units, from 1 to " INT64_FORMAT ".",
+						 BANK_AMOUNT_MAX)));
 }
 
 void
@@ -64,7 +59,8 @@ bank_posting_require_two_accounts(const pg_uuid_t *from, const pg_uuid_t *to)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("cannot transfer from an account to itself"),
-				 errdetail("Both accounts are %s.", bank_uuid_text(from))));
+				 errdetail("Both accounts are %s.", bank_uuid_text(from)),
+				 errhint("Give two different accounts.")));
 }
 
 /* Whether a reference, or none, is short enough. */
@@ -86,7 +82,8 @@ bank_posting_reference(FunctionCallInfo fcinfo, int argument)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("reference is too long"),
 				 errdetail("It has %d characters; %d are allowed.",
-						   pg_mbstrlen(reference), BANK_REFERENCE_MAX)));
+						   pg_mbstrlen(reference), BANK_REFERENCE_MAX),
+				 errhint("Shorten it, or keep the text elsewhere and give its key.")));
 	return reference;
 }
 
@@ -106,7 +103,8 @@ raise_different_holders(const BankAccount *from, const BankAccount *to)
 			 errmsg("different holders"),
 			 errdetail("Accounts %s and %s belong to different customers.",
 					   bank_uuid_text(&from->account_id),
-					   bank_uuid_text(&to->account_id))));
+					   bank_uuid_text(&to->account_id)),
+			 errhint("Give two accounts of one customer.")));
 }
 
 /* Before any lock, so that nobody waits for accounts that are not his. */
@@ -190,7 +188,8 @@ raise_about_account(int sqlstate, const BankTransfer *transfer,
 					 errmsg("insufficient funds"),
 					 errdetail("Account %s has " INT64_FORMAT " available, " INT64_FORMAT " is needed.",
 							   bank_uuid_text(&from->account_id), available(from),
-							   transfer->amount)));
+							   transfer->amount),
+					 errhint("Pay less, or bring money in first; bank.ledger_balance says what is available.")));
 			break;
 		case ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE:
 			if (has_room(to, transfer->amount))
@@ -200,7 +199,8 @@ raise_about_account(int sqlstate, const BankTransfer *transfer,
 					 errmsg("balance would be out of range"),
 					 errdetail("Account %s has " INT64_FORMAT ", and no balance may exceed " INT64_FORMAT ".",
 							   bank_uuid_text(&to->account_id), to->balance,
-							   BANK_AMOUNT_MAX)));
+							   BANK_AMOUNT_MAX),
+					 errhint("Pay less, or to another account.")));
 	}
 }
 
@@ -223,7 +223,8 @@ raise_about_pair(const BankLedger *ledger, int sqlstate, const BankAccount *from
 					 errmsg("currency mismatch"),
 					 errdetail("Account %s is in %s, account %s in %s.",
 							   bank_uuid_text(&from->account_id), from->currency,
-							   bank_uuid_text(&to->account_id), to->currency)));
+							   bank_uuid_text(&to->account_id), to->currency),
+					 errhint("Give two accounts in one currency.")));
 	}
 }
 

@@ -27,7 +27,8 @@ raise_not_reversible(const pg_uuid_t *transfer_id, const char *reason)
 	ereport(ERROR,
 			(errcode(BANK_ERRCODE_NOT_REVERSIBLE),
 			 errmsg("already reversed, or not reversible"),
-			 errdetail("Transfer %s %s.", bank_uuid_text(transfer_id), reason)));
+			 errdetail("Transfer %s %s.", bank_uuid_text(transfer_id), reason),
+			 errhint("A transfer is reversed once, and a reversal never: make a new transfer.")));
 }
 
 static void
@@ -37,7 +38,8 @@ find_original(BankLedger *ledger, const pg_uuid_t *transfer_id, BankTransfer *or
 		ereport(ERROR,
 				(errcode(BANK_ERRCODE_TRANSFER_NOT_FOUND),
 				 errmsg("transfer not found"),
-				 errdetail("There is no transfer %s.", bank_uuid_text(transfer_id))));
+				 errdetail("There is no transfer %s.", bank_uuid_text(transfer_id)),
+				 errhint("Give the transfer_id that the call to be taken back returned.")));
 	if (original->kind == BANK_REVERSAL)
 		raise_not_reversible(transfer_id, "is a reversal itself");
 }

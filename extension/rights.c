@@ -42,7 +42,7 @@ read_claims(void)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("request.jwt.claims is not understood"),
-				 errhint("sub and customer_id are texts of at most %d bytes.",
+				 errhint("Its sub and customer_id are texts of at most %d bytes.",
 						 BANK_CLAIM_SIZE - 1)));
 	return claims;
 }
@@ -88,7 +88,8 @@ bank_rights_require_known(void)
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("permission denied for accounts"),
 				 errdetail("Role \"%s\" is no operator, and no claim says whose accounts it may use.",
-						   GetUserNameFromId(GetOuterUserId(), false))));
+						   GetUserNameFromId(GetOuterUserId(), false)),
+				 errhint("Ask an operator, or for a token with the claim customer_id.")));
 }
 
 /*

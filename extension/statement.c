@@ -58,7 +58,8 @@ raise_backwards(const Statement *statement)
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("since must not be later than until"),
 			 errdetail("Lines were to be dated from %s on and before %s.", since,
-					   timestamptz_to_str(statement->until))));
+					   timestamptz_to_str(statement->until)),
+			 errhint("Give the earlier of the two as since.")));
 }
 
 static void

@@ -107,7 +107,8 @@ BEGIN
         RAISE EXCEPTION 'what belongs to the ledger is changed by superusers only'
             USING ERRCODE = 'insufficient_privilege',
                   DETAIL = format('%s of %s by role "%s" was refused.',
-                                  changed.command_tag, changed.object_identity, current_user);
+                                  changed.command_tag, changed.object_identity, current_user),
+                  HINT = 'Ask a superuser.';
     END IF;
 END
 $$;
@@ -136,7 +137,8 @@ BEGIN
         RAISE EXCEPTION 'what belongs to the ledger is changed by superusers only'
             USING ERRCODE = 'insufficient_privilege',
                   DETAIL = format('DROP of %s %s by role "%s" was refused.',
-                                  dropped.object_type, dropped.object_identity, current_user);
+                                  dropped.object_type, dropped.object_identity, current_user),
+                  HINT = 'Ask a superuser.';
     END IF;
 END
 $$;

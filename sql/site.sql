@@ -11,7 +11,8 @@ DECLARE
 BEGIN
     IF init.role IS NULL OR init.name IS NULL THEN
         RAISE EXCEPTION 'role and name of the site must not be null'
-            USING ERRCODE = 'null_value_not_allowed';
+            USING ERRCODE = 'null_value_not_allowed',
+                  HINT = 'Give ledger or search, and a name for the site.';
     END IF;
     IF init.role NOT IN ('ledger', 'search') OR init.name !~ '^[A-Za-z0-9._-]{1,64}$' THEN
         RAISE EXCEPTION 'invalid site'
@@ -62,7 +63,8 @@ DECLARE
 BEGIN
     IF begin_epoch.seen IS NULL THEN
         RAISE EXCEPTION 'highest epoch seen must not be null'
-            USING ERRCODE = 'null_value_not_allowed';
+            USING ERRCODE = 'null_value_not_allowed',
+                  HINT = 'Give 0 where none was seen.';
     END IF;
     LOCK TABLE bank_ledger.site IN SHARE ROW EXCLUSIVE MODE;
     -- What is read below for the row's period is written after it.

@@ -276,6 +276,10 @@ SELECT is_empty(
       WHERE code IN ('LG001', 'LG002', 'LG003', 'LG004', 'LG005', 'LG006', 'LG007', 'LG010', 'LG012', 'LG014', 'LG015', 'LG016', 'LG017')
         AND detail !~ '[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}'$$,
     'and names the id it is about');
+SELECT is_empty(
+    $$SELECT statement, message FROM refused
+      WHERE code ~ '^(LG|22)' AND hint = '' AND message !~ 'type '$$,
+    'the hint of every refusal of ours says what to do');
 
 -- A key that was refused is free, and a replay outlives the closing.
 SELECT throws_ok(pg_temp.with_ids($$SELECT bank.transfer({a}, {b}, 5000, 'ee000000-0000-4000-8000-000000000009')$$),
