@@ -23,13 +23,13 @@ CREATE FUNCTION bank.hold(from_account uuid, to_account uuid, amount bigint,
 RETURNS bank.hold_row
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'bank_hold';
 COMMENT ON FUNCTION bank.hold(uuid, uuid, bigint, timestamptz, uuid, text) IS
-'Reserves amount (minor units) of from_account for to_account until expires_at, under the rules of bank.transfer. hold_id is the idempotency key: the same call again returns the same row. Raises LG001, LG004, LG005, LG006, LG007, LG008, LG009, LG012, LG019, LG020, 22003, 22004, 22023.';
+'Reserves amount (minor units, 1 to 9007199254740991) of from_account for to_account until expires_at, under the rules of bank.transfer. hold_id is the idempotency key: the same call again returns the same row. reference has at most 140 characters. Raises LG001, LG004, LG005, LG006, LG007, LG008, LG009, LG012, LG019, LG020, 22003, 22004, 22023.';
 
 CREATE FUNCTION bank.post_hold(hold_id uuid, amount bigint DEFAULT NULL)
 RETURNS bank.transfer_row
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'bank_post_hold';
 COMMENT ON FUNCTION bank.post_hold(uuid, bigint) IS
-'Transfers the held amount, or a part of it, and releases the rest; transfer_id is the hold_id. The same call again returns the same row. Raises LG001, LG004 (the clock stepped back after its payee was closed), LG008, LG009, LG015, LG016, LG019, LG020, 22003, 22004, 22023.';
+'Transfers amount (minor units, 1 to the held amount; null: all of it) and releases the rest; transfer_id is the hold_id. The same call again returns the same row. Raises LG001, LG004 (the clock stepped back after its payee was closed), LG008, LG009, LG015, LG016, LG019, LG020, 22003, 22004, 22023.';
 
 CREATE FUNCTION bank.void_hold(hold_id uuid)
 RETURNS bank.hold_row

@@ -15,7 +15,7 @@ CREATE FUNCTION bank.set_limit(account_id uuid, daily_amount bigint)
 RETURNS bank.limit_row
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'bank_set_limit';
 COMMENT ON FUNCTION bank.set_limit(uuid, bigint) IS
-'Limits the gross debits of an account in a local day (bank.time_zone), minor units; null removes. A lower limit counts at once, a higher one or none from the next local day. An operator sets any; a customer lowers his own or sets the limit in force again, which takes back a raise that has not begun. Raises LG001, LG004, LG009, LG019, 42501, 22003, 22004, 22023.';
+'Limits the gross debits of an account in a local day (bank.time_zone) to daily_amount, minor units, 0 to 9007199254740991; null removes. A lower limit counts at once, a higher one or none from the next local day. An operator sets any; a customer lowers his own or sets the limit in force again, which takes back a raise that has not begun. Raises LG001, LG004, LG009, LG019, 42501, 22003, 22004, 22023.';
 
 CREATE FUNCTION bank.accept_clock(account_id uuid)
 RETURNS bank.account_row

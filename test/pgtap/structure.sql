@@ -193,6 +193,19 @@ FROM routine JOIN (VALUES
     ('format_amount', '22023'), ('statement', 'LG001'), ('balance_at', 'LG001'), ('reactivate_customer', 'LG011'), ('balance', 'LG014'), ('requeue', 'LG016')
 ) AS f (routine, code) ON f.routine = proname;
 
+-- And what an argument may be: PostgREST shows no other bound.
+SELECT is_empty(
+    $$SELECT name FROM routine WHERE provolatile = 'v' AND pg_get_function_arguments(oid) ~ 'amounts? bigint'
+      AND obj_description(oid, 'pg_proc') !~
+          'minor units.* (1 to 9007199254740991|0 to 9007199254740991|1 to the held amount)'$$,
+    'what takes an amount says its unit and its bounds');
+SELECT is_empty(
+    $$SELECT name FROM routine WHERE provolatile = 'v' AND pg_get_function_arguments(oid) ~ 'references? text'
+      AND obj_description(oid, 'pg_proc') !~ '140 characters'$$,
+    'what takes a reference says how long it may be');
+SELECT cmp_ok(count(*), '>=', 7::bigint, 'there are such functions') FROM routine
+WHERE provolatile = 'v' AND pg_get_function_arguments(oid) ~ 'amounts? bigint';
+
 -- What waits for locks ends by LG009 where lock_timeout is set (caller.c).
 SELECT is_empty(
     $$SELECT proname FROM pg_proc WHERE pronamespace = 'bank'::regnamespace AND proname IN
