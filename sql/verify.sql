@@ -285,6 +285,13 @@ LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     in_range boolean := NOT (verify.since IS NULL AND verify.until IS NULL);
 BEGIN
+    IF coalesce(verify.since, '-infinity') >= coalesce(verify.until, 'infinity') THEN
+        RAISE EXCEPTION 'since must be earlier than until'
+            USING ERRCODE = 'invalid_parameter_value',
+                  DETAIL = format('Entries were to be dated from %s on and before %s.',
+                                  coalesce(verify.since, '-infinity'), coalesce(verify.until, 'infinity')),
+                  HINT = 'Give the earlier of the two as since, or leave out one of them.';
+    END IF;
     RETURN QUERY SELECT s.* FROM bank_ledger.verify_structure() AS s;
     IF EXISTS (SELECT FROM bank_ledger.verify_structure() AS s WHERE s.detail LIKE 'key %\_pkey %') THEN
         RAISE NOTICE 'verified nothing: the journal cannot be read without its keys';
@@ -309,7 +316,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION bank.verify(uuid, timestamptz, timestamptz, bank.seal_row) IS
-'Recomputes the invariants from the journal, in one snapshot, reading only: each row names an invariant that does not hold, of what, and why. No row: the ledger is sound. With account_id: that account. With since and until: what is dated from since, before until, each account''s first such entry against the one before. With seal: whether the rows of a seal kept elsewhere are still there. Notices say how far it is, and at the end what was checked.';
+'Recomputes the invariants from the journal, in one snapshot, reading only: each row names an invariant that does not hold, of what, and why. No row: the ledger is sound. With account_id: that account. With since and until: what is dated from since, before until, each account''s first such entry against the one before. With seal: whether the rows of a seal kept elsewhere are still there. Notices say how far it is, and at the end how much was checked and which invariants, in part those that only the whole would show. Raises 22023.';
 
 -- No function comes after this.
 INSERT INTO bank_ledger.definition SELECT d.* FROM bank_ledger.definitions() AS d;

@@ -93,3 +93,15 @@ def test_it_can_be_cancelled(operator, session, accounts):
     session.rows("SET statement_timeout = '50ms'")
     assert session.failure('SELECT bank.verify(%s)', accounts[0])[0] == '57014'
     operator.rows('ROLLBACK')
+
+
+@pytest.mark.parametrize('arguments, checked', [
+    ('', 'invariants 1, 2, 3, 4, 5, 6, 7, 8'),
+    ("'{account}'", 'invariants 2, 3, 4, 5, 7, and in part 1, 6, 8'),
+    ("since => now() - interval '1 h'", 'invariants 2, 4, 5, 7, and in part 1, 3, 6, 8'),
+    ("since => '-infinity'", 'invariants 2, 4, 5, 7, and in part 1, 3, 6, 8'),
+    ('until => now()', 'invariants 2, 4, 5, 7, and in part 1, 3, 6, 8'),
+    ("'{account}', now() - interval '1 h'", 'invariants 2, 4, 5, 7, and in part 1, 3, 6, 8')])
+def test_the_last_notice_names_what_was_checked(session, accounts, arguments, checked):
+    session.rows(f'SELECT * FROM bank.verify({arguments.format(account=accounts[0])})')
+    assert session.connection.notices[-1].rstrip().endswith(', ' + checked)
