@@ -96,8 +96,15 @@ def marks_of_row(row):
     return [(mark, *(values[name] for name in names))] if mark else []
 
 
+def seen_by(transaction, over):
+    """When everybody sees what a transaction committed: once it is answered, or,
+    where the server was killed meanwhile, once that has recovered."""
+    return transaction.ended if transaction.outcome == COMMITTED else over
+
+
 def groups_of(journal, history, complaints):
     """The journal in groups, each with the transactions that may be it."""
+    over = max((transaction.ended for transaction in history.transactions), default=0)
     for transaction in history.transactions:
         transaction.group = None
     authors = Authors(history)
@@ -120,7 +127,7 @@ def groups_of(journal, history, complaints):
         if not group.candidates:
             complaints.append(f'8: rows without an author: {list(map(str, group.rows))}')
         else:
-            group.latest = min(transaction.ended for transaction in group.candidates)
+            group.latest = min(seen_by(transaction, over) for transaction in group.candidates)
             if len(group.candidates) == 1:
                 next(iter(group.candidates)).group = group
     return groups

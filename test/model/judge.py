@@ -91,7 +91,8 @@ class Judge:
             self.complain(12, call, 'acknowledged, and not in the journal')
         elif key in view.own.keys:
             self.expect(call, answer, view.own.keys[key])
-        elif row is None or (not self.is_effective(call) and group.earliest > call.returned):
+        elif row is None or (not self.is_effective(call) and group.earliest > call.returned) \
+                or self.is_another_after_loss(call, answer, row):
             self.judge_taken_back(call, answer, view)
         else:
             self.expect(call, answer, row.values)
@@ -99,6 +100,13 @@ class Judge:
                 self.remember(answer, view.own, len(group.candidates) > 1)
             elif group.earliest > call.returned:
                 self.complain(8, call, 'answered before it was committed')
+
+    @staticmethod
+    def is_another_after_loss(call, answer, row):
+        """Ended behind the client's back, it left the key to somebody else, who
+        may have posted before the client read the answer."""
+        return call.transaction.outcome == LOST and \
+            answer['completed_at'] != row.values['completed_at']
 
     @staticmethod
     def as_asked(call):
