@@ -93,6 +93,7 @@ bank_chain_begin(BankChain *chain, const pg_uuid_t *account_id,
 	chain->account_id = *account_id;
 	chain->closed_at = DT_NOEND;
 	chain->dated = DT_NOBEGIN;
+	chain->limit_due = DT_NOBEGIN;
 	if (account == NULL)
 		return;
 	chain->is_known = true;
@@ -102,6 +103,15 @@ bank_chain_begin(BankChain *chain, const pg_uuid_t *account_id,
 	chain->opened_at = account->opened_at;
 	if (!account->is_active)
 		chain->closed_at = account->closed_at;
+}
+
+static void
+set_limit(BankChain *chain, const BankAccountEvent *set)
+{
+	if (chain->limit_due <= set->occurred_at)
+		chain->limit_before = chain->limit;
+	chain->limit = set->amount;
+	chain->limit_due = set->due_at.value;
 }
 
 /* Makes the chain what it is after an entry, unjudged. */
@@ -123,7 +133,7 @@ bank_chain_continue(BankChain *chain, const BankEntry *entry)
 		chain->last_transfer = *entry->previous;
 		chain->is_closed = entry->row->event.kind == BANK_ACCOUNT_INACTIVATED;
 		if (entry->row->event.kind == BANK_ACCOUNT_LIMIT_SET)
-			chain->limit = entry->row->event.amount;
+			set_limit(chain, &entry->row->event);
 		if (entry->row->event.kind == BANK_ACCOUNT_CLOCK_ACCEPTED)
 			chain->clock_accepted_at = (BankOptionalTime)
 		{
@@ -316,12 +326,22 @@ bank_chain_judge(BankJudge *judge, BankChain *chain, const BankEntry *entry)
 	bank_chain_continue(chain, entry);
 }
 
-/* The limit last set, whether it counts already or not. */
-static const BankOptionalAmount *
-last_limit(const BankAccount *account)
+/*
+ * Whether the limits are those that were set.  One that waits for its day may do
+ * so after it has come, until an entry asks.  The day is the holder's, which
+ * differs from that of UTC by one at most, and whose zone may be another today.
+ */
+static bool
+are_limits_as_set(const BankAccount *account, const BankChain *chain)
 {
-	return account->next_limit_day.is_set ? &account->next_limit :
-		&account->daily_limit;
+	int32		day = (int32) (chain->limit_due / USECS_PER_DAY);
+
+	if (!account->next_limit_day.is_set)
+		return bank_optional_amount_equal(&account->daily_limit, &chain->limit) &&
+			chain->limit_due <= chain->dated;
+	return bank_optional_amount_equal(&account->next_limit, &chain->limit) &&
+		bank_optional_amount_equal(&account->daily_limit, &chain->limit_before) &&
+		abs(account->next_limit_day.value - day) <= 1;
 }
 
 /* Judges the account's row by the last entry. */
@@ -341,8 +361,8 @@ bank_chain_finish(BankJudge *judge, const BankChain *chain,
 			  '2', "the account does not point to its last transfer");
 	BROKEN_IF(!same_digest(&account->digest, &chain->digest),
 			  '2', "the account's digest is not that of its last entry");
-	BROKEN_IF(!chain->is_cut && !bank_optional_amount_equal(last_limit(account), &chain->limit),
-			  '2', "the account's limit is not the one last set");
+	BROKEN_IF(!chain->is_cut && !are_limits_as_set(account, chain),
+			  '2', "the account's limits are not those last set");
 	BROKEN_IF(!chain->is_cut &&
 			  !bank_optional_time_equal(&account->clock_accepted_at, &chain->clock_accepted_at),
 			  '4', "the date accepted ahead of the clock is not the one last accepted");

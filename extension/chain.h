@@ -42,7 +42,9 @@ typedef struct BankChain
 	TimestampTz dated;
 	BankOptionalUuid last_transfer;
 	BankDigest	digest;
-	BankOptionalAmount limit;	/* as last set */
+	BankOptionalAmount limit;	/* as last set ... */
+	TimestampTz limit_due;		/* ... from then on, and before ... */
+	BankOptionalAmount limit_before;	/* ... this one */
 	BankOptionalTime clock_accepted_at; /* as last accepted */
 	bool		is_cut;			/* entries before the first one were not read */
 	int32		waiting;		/* entries read before their turn */

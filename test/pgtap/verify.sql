@@ -18,6 +18,7 @@ FROM (VALUES
     ('SELECT bank.reverse(''ee000000-0000-4000-8000-000000000005'', ''ee000000-0000-4000-8000-000000000006'')'),
     ('SELECT bank.reverse(''ee000000-0000-4000-8000-000000000003'', ''ee000000-0000-4000-8000-000000000007'')'),
     ('SELECT bank.set_limit({a}, 5000)'),
+    ('SELECT bank.set_limit({a}, 9000)'),
     ('SELECT bank.inactivate_customer(''c0000000-0000-4000-8000-000000000079'')'),
     ('INSERT INTO bank_ledger.seal (number, entries, root, previous, sealed_at)
       SELECT 1, r.entries, r.root, decode(repeat(''00'', 32), ''hex''), now()
@@ -106,6 +107,13 @@ INSERT INTO breakage VALUES
  'UPDATE bank_ledger.transfer SET from_balance = 9223372036854775807 WHERE transfer_id = ''ee000000-0000-4000-8000-000000000004'''),
 (2, 'account {b}',
  'UPDATE bank_ledger.transfer SET to_held = 5 WHERE transfer_id = ''ee000000-0000-4000-8000-000000000004'''),
+(2, 'account {a}', 'UPDATE bank_ledger.account SET daily_limit = 6000 WHERE account_id = {a}'),
+(2, 'account {a}', 'UPDATE bank_ledger.account SET next_limit = NULL WHERE account_id = {a}'),
+(2, 'account {a}',
+ 'UPDATE bank_ledger.account SET next_limit_day = next_limit_day - 3 WHERE account_id = {a}'),
+(2, 'account {a}',
+ 'UPDATE bank_ledger.account SET daily_limit = next_limit, next_limit = NULL, next_limit_day = NULL
+  WHERE account_id = {a}'),
 (3, 'account {closed}', 'UPDATE bank_ledger.account_event SET held = 1 WHERE account_id = {closed} AND version = 1'),
 (3, 'account {a}',
  'UPDATE bank_ledger.transfer SET from_held = from_balance + 1 WHERE transfer_id = ''ee000000-0000-4000-8000-000000000004'''),
@@ -191,7 +199,7 @@ INSERT INTO breakage VALUES
   WHERE transfer_id IN (''ee000000-0000-4000-8000-0000000000aa'', ''ee000000-0000-4000-8000-0000000000bb'')'),
 -- Limits
 (2, 'account {a}', 'UPDATE bank_ledger.account SET daily_limit = 9000, next_limit_day = NULL WHERE account_id = {a}'),
-(2, 'account {a}', 'UPDATE bank_ledger.account SET next_limit = 9000, next_limit_day = current_date + 1 WHERE account_id = {a}'),
+(2, 'account {a}', 'UPDATE bank_ledger.account SET next_limit = 8000, next_limit_day = current_date + 1 WHERE account_id = {a}'),
 (2, 'account {b}', 'UPDATE bank_ledger.account SET daily_limit = 9000 WHERE account_id = {b}'),
 (4, 'account {b}', 'UPDATE bank_ledger.account SET clock_accepted_at = now() WHERE account_id = {b}'),
 -- Holds
