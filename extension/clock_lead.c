@@ -24,7 +24,8 @@ PG_FUNCTION_INFO_V1(bank_accept_clock);
 
 /*
  * Whether the account's last date is too far ahead of the clock, and nobody
- * has accepted it.  What is posted meanwhile has that same date.
+ * has accepted it.  What is posted meanwhile has that same date; a closed
+ * account takes no posting anyhow.
  */
 bool
 bank_clock_lead_is_too_far(const BankLedger *ledger, const BankAccount *account)
@@ -32,7 +33,7 @@ bank_clock_lead_is_too_far(const BankLedger *ledger, const BankAccount *account)
 	TimestampTz bound = TimestampTzPlusMilliseconds(ledger->now,
 													bank_max_clock_lead * INT64CONST(1000));
 
-	return account->updated_at > bound &&
+	return account->is_active && account->updated_at > bound &&
 		!(account->clock_accepted_at.is_set &&
 		  account->clock_accepted_at.value >= account->updated_at);
 }
