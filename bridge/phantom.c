@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "contract.h"
 #include "database.h"
 #include "log.h"
 
@@ -67,11 +68,13 @@ static const char *const lists[] = {
 	"  AND s.occurred_at = (k.content::jsonb ->> 'updated_at')::timestamptz"
 	" WHERE s.account_id IS NULL ON CONFLICT DO NOTHING",
 
-	/* BACEN is told of what the topic has, and cannot be asked. */
+	/* BACEN is told of what record.c says, and cannot be asked. */
 	"INSERT INTO bank_report.phantom (epoch, source, subject, content)"
 	" SELECT $1::int4, 'bacen', p.subject, p.content FROM bank_report.phantom AS p"
 	" WHERE p.source = 'kafka'"
 	"  AND p.content ->> 'kind' IN ('transfer', 'hold_posted', 'reversal')"
+	"  AND NOT p.content ->> 'from_account' ^@ '" BANK_SETTLEMENT_PREFIX "'"
+	"  AND NOT p.content ->> 'to_account' ^@ '" BANK_SETTLEMENT_PREFIX "'"
 	" ON CONFLICT DO NOTHING",
 };
 
