@@ -8,7 +8,8 @@ import collections
 import json
 import subprocess
 
-TOLD = ('transfer', 'hold_posted', 'reversal')      # what BACEN must know
+TOLD = ('transfer', 'hold_posted')      # what BACEN must know, and their reversals
+HOLD_CHANGES = {'hold_created': 1, 'hold_posted': -1, 'hold_voided': -1, 'hold_expired': -1}
 TOPICS = ('bank.accounts', 'bank.balances', 'bank.transfers', 'bank.seals')
 
 
@@ -39,6 +40,8 @@ class Journal:
                               'SELECT xmin::text AS xid, * FROM bank_ledger.account_event')
         self.transfers = rows_of(session,
                                  'SELECT xmin::text AS xid, * FROM bank_ledger.transfer')
+        self.holds = {row['hold_id']: row
+                      for row in rows_of(session, 'SELECT * FROM bank_ledger.hold')}
         self.seals = rows_of(session, 'SELECT xmin::text AS xid, * FROM bank_ledger.seal')
         self.epoch = session.row('SELECT max(number) AS epoch FROM bank_ledger.epoch')['epoch']
         self.site = session.row('SELECT name FROM bank_ledger.site')['name']
@@ -49,17 +52,23 @@ class Journal:
         found = collections.defaultdict(list)
         for event in self.events:
             found[event['account_id']].append(
-                {**event, 'change': 0, 'dated': event['occurred_at'], 'moves': False})
+                {**event, 'change': 0, 'dated': event['occurred_at'], 'moves': False,
+                 'holds': HOLD_CHANGES.get(event['kind'], 0) * (event['amount'] or 0)})
         for transfer in self.transfers:
             for side, sign in (('from', -1), ('to', 1)):
                 found[transfer[f'{side}_account']].append({
                     'kind': transfer['kind'], 'version': transfer[f'{side}_version'],
                     'balance': transfer[f'{side}_balance'], 'held': transfer[f'{side}_held'],
                     'change': sign * transfer['amount'], 'dated': transfer['completed_at'],
-                    'moves': True})
+                    'moves': True, 'holds': 0})
         for entries in found.values():
             entries.sort(key=lambda entry: entry['version'])
         return found
+
+    def side(self, transfer, side):
+        """Who pays or is paid; settlement is one, whichever of its accounts it is."""
+        account = self.accounts[transfer[f'{side}_account']]
+        return account['account_id'] if account['kind'] == 'customer' else 'settlement'
 
 
 def check_entry(entry, previous, account):
@@ -71,6 +80,8 @@ def check_entry(entry, previous, account):
         yield f'2: {where} has balance {entry["balance"]} after {previous}'
     if account['kind'] == 'customer' and entry['balance'] < entry['held']:
         yield f'3: {where} has {entry["balance"]}, held {entry["held"]}'
+    if entry['held'] != (previous['held'] if previous else 0) + entry['holds']:
+        yield f'3: {where} has held {entry["held"]} after {previous}'
     if previous and entry['dated'] < previous['dated']:
         yield f'4: {where} is dated before the entry before it'
     if entry['moves'] and account['closed_at'] and entry['dated'] >= account['closed_at']:
@@ -116,6 +127,78 @@ def check_transfer(transfer, accounts):
         yield f'7: {what} is a {transfer["kind"]} from a {payer["kind"]} to a {payee["kind"]}'
 
 
+def check_hold(hold, events, transfer):
+    """A hold against its events on the paying account and the transfer of its key."""
+    what = f'3: hold {hold["hold_id"]}'
+    kinds = [event['kind'] for event in events]
+    ended = [] if hold['state'] == 'pending' else [f'hold_{hold["state"]}']
+    if kinds != ['hold_created', *ended]:
+        yield f'{what} is {hold["state"]}, its journal {kinds}'
+        return
+    for event in events:
+        if [event[name] for name in ('account_id', 'counterparty', 'due_at', 'amount',
+                                     'customer_id', 'currency', 'reference')] != \
+                [hold[name] for name in ('from_account', 'to_account', 'expires_at', 'amount',
+                                         'customer_id', 'currency', 'reference')]:
+            yield f'{what} is {hold}, its journal {event}'
+        if (event['kind'] == 'hold_expired') != (event['occurred_at'] >= hold['expires_at']):
+            yield f'{what} until {hold["expires_at"]} is {event["kind"]} {event["occurred_at"]}'
+    if [hold['created_version'], hold['ended_version']] != \
+            ([event['version'] for event in events] + [None])[:2]:
+        yield f'{what} is {hold}, its journal {events}'
+    yield from check_posted(what, hold, transfer)
+
+
+def check_posted(what, hold, transfer):
+    """What was posted of a hold is moved right after its release, by its key."""
+    if hold['state'] != 'posted':
+        if transfer or hold['posted_amount'] is not None:
+            yield f'{what} is {hold["state"]}, and moved {hold["posted_amount"]} by {transfer}'
+        return
+    expected = {**{name: hold[name] for name in ('from_account', 'to_account', 'currency',
+                                                 'customer_id', 'reference')},
+                'kind': 'hold_posted', 'amount': hold['posted_amount'],
+                'from_version': hold['ended_version'] + 1}
+    if not transfer or {name: transfer[name] for name in expected} != expected:
+        yield f'{what} is {hold}, its transfer {transfer}'
+    if not 0 < hold['posted_amount'] <= hold['amount']:
+        yield f'{what} of {hold["amount"]} is posted with {hold["posted_amount"]}'
+
+
+def check_holds(journal):
+    """Invariant 3: a hold ends once, and what an account has held is of its holds."""
+    events, held = collections.defaultdict(list), collections.Counter()
+    for event in sorted(journal.events, key=lambda event: event['version']):
+        if event['kind'] in HOLD_CHANGES:
+            events[event['transfer_id']].append(event)
+    posted = {row['transfer_id']: row for row in journal.transfers if row['kind'] == 'hold_posted'}
+    for id_, hold in journal.holds.items():
+        yield from check_hold(hold, events.pop(id_, []), posted.pop(id_, None))
+        held[hold['from_account']] += hold['amount'] * (hold['state'] == 'pending')
+    for account in journal.accounts.values():
+        if account['held'] != held[account['account_id']]:
+            yield f'3: {account["account_id"]} has held {account["held"]}, its holds are ' \
+                f'{held[account["account_id"]]}'
+    yield from (f'3: hold {id_} does not exist' for id_ in {**events, **posted})
+
+
+def check_reversals(journal):
+    """Invariant 8 of reversals: once, of a transfer, the same amount back."""
+    posted = {row['transfer_id']: row for row in journal.transfers}
+    times = collections.Counter(row['reverses'] for row in journal.transfers)
+    for row in journal.transfers:
+        if (row['kind'] == 'reversal') != (row['reverses'] is not None):
+            yield f'8: {row["kind"]} {row["transfer_id"]} reverses {row["reverses"]}'
+        if row['kind'] != 'reversal':
+            continue
+        first = posted.get(row['reverses'])
+        if not first or first['kind'] == 'reversal' or times[row['reverses']] != 1 \
+                or row['amount'] != first['amount'] \
+                or journal.side(row, 'from') != journal.side(first, 'to') \
+                or journal.side(row, 'to') != journal.side(first, 'from'):
+            yield f'8: reversal {row} is of {first}, reversed {times[row["reverses"]]} times'
+
+
 def check_journal(journal):
     """Invariants 1, 2, 3, 4, 6, 7 and the uniqueness of 8."""
     found = []
@@ -131,6 +214,7 @@ def check_journal(journal):
     found += [f'2: entries of {account}, which does not exist' for account in entries]
     for transfer in journal.transfers:
         found += check_transfer(transfer, journal.accounts)
+    found += [*check_holds(journal), *check_reversals(journal)]
     keys = collections.Counter(transfer['transfer_id'] for transfer in journal.transfers)
     found += [f'8: {key} has {count} effects' for key, count in keys.items() if count > 1]
     return found
@@ -351,6 +435,14 @@ def decimal_text(amount, currency):
     return f'{digits[:-exponent]}.{digits[-exponent:]}' if exponent else digits
 
 
+def told_of(transfers):
+    """{id: transfer} of those BACEN must know: not what is between the bank and
+    its customer, nor the reversals of that."""
+    kinds = {transfer['transfer_id']: transfer['kind'] for transfer in transfers}
+    return {transfer['transfer_id']: transfer for transfer in transfers
+            if kinds.get(transfer['reverses'], transfer['kind']) in TOLD}
+
+
 def check_post(entry, transfer):
     """One request BACEN got."""
     what = f'request of {transfer["transfer_id"]}'
@@ -383,8 +475,7 @@ def check_attempts(row, heard):
 def check_notifications(journal, rows, log):
     """rows are those of bank_report.notification, log is BACEN's."""
     found = []
-    told = {transfer['transfer_id']: transfer for transfer in journal.transfers
-            if transfer['kind'] in TOLD}
+    told = told_of(journal.transfers)
     heard = collections.defaultdict(list)
     for entry in log:
         heard[entry['headers'].get('idempotency-key')].append(entry)

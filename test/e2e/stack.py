@@ -218,8 +218,9 @@ class Stack:
         self.retry()
         return not self.ledger.rows(
             "SELECT 1 FROM bank_ledger.transfer AS t LEFT JOIN bank_report.notification AS n "
-            "USING (transfer_id) WHERE t.kind NOT IN ('deposit', 'withdrawal') "
-            "AND n.state IS DISTINCT FROM 'delivered'")
+            "USING (transfer_id) LEFT JOIN bank_ledger.transfer AS r "
+            "ON r.transfer_id = t.reverses WHERE coalesce(r.kind, t.kind) "
+            "NOT IN ('deposit', 'withdrawal') AND n.state IS DISTINCT FROM 'delivered'")
 
 
 def same_balance(row, hash_):

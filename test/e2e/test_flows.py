@@ -82,12 +82,63 @@ def test_transfer_reaches_every_system(stack):
 def test_only_transfers_are_told_to_bacen(stack):
     _, account, other = stack.customer('BRL', 'BRL', money=500)
     stack.ledger.rows('SELECT bank.withdraw(%s, 200)', account)
+    stack.ledger.rows('SELECT bank.reverse((bank.deposit(%s, 200)).transfer_id)', account)
     moved = stack.transfer(account, other, 300)
     stack.notified(moved['transfer_id'], 'delivered')
     stack.quiet()
     assert stack.ledger.row(
         'SELECT count(*) AS n FROM bank_report.notification WHERE %s IN (from_account, to_account)',
         account)['n'] == 1
+
+
+def told_by_kafka(stack, topic, key, *names):
+    """The values of a key's records, only those names of each where some are given."""
+    values = [json.loads(record.value) for record in records(stack, topic, key)]
+    return [tuple(value[name] for name in names) if names else value for value in values]
+
+
+def require_told(stack, row, valor):
+    """BACEN took a transfer at the first attempt, as it says."""
+    stack.notified(row['transfer_id'], 'delivered')
+    entry, = stack.heard(row['transfer_id'])
+    assert entry['accepted'] and f'"valor": {valor},' in entry['body']
+    assert json.loads(entry['body'], parse_float=str) == {
+        'id': row['transfer_id'], 'valor': valor,
+        'conta': {'idOrigem': row['from_account'], 'idDestino': row['to_account']},
+        'dataHora': checker.rfc3339(row['completed_at'])}
+
+
+def test_hold_and_reversal_reach_every_system(stack):
+    customer, payer, payee = stack.customer('BRL', 'BRL', money=10000)
+    reference = 'Aluguel "março" \\ \n€'
+    hold = stack.ledger.row("SELECT * FROM bank.hold(%s, %s, 1050, '2100-01-01', reference => %s)",
+                            payer, payee, reference)['hold_id']
+    wait_replicated(stack, payer)
+    between = stack.transfer(payer, payee, 1)['transfer_id']
+    stack.notified(between, 'delivered')        # by who would have told of the hold before
+    assert not stack.notification(hold) and not stack.heard(hold)
+    posted = stack.ledger.row('SELECT * FROM bank.post_hold(%s, 1000)', hold)
+    back = stack.ledger.row('SELECT * FROM bank.reverse(%s)', hold)
+    wait_replicated(stack, payer)
+    wait_replicated(stack, payee)
+    require_told(stack, posted, '10.00')
+    require_told(stack, back, '10.00')
+    names = ('version', 'balance', 'held', 'transfer_id')
+    assert told_by_kafka(stack, 'bank.balances', payer, *names)[2:] == [
+        (3, 10000, 1050, hold), (4, 9999, 1050, between), (5, 9999, 0, hold), (6, 8999, 0, hold),
+        (7, 9999, 0, back['transfer_id'])]
+    assert told_by_kafka(stack, 'bank.balances', payee, *names)[2:] == [
+        (3, 10001, 0, between), (4, 11001, 0, hold), (5, 10001, 0, back['transfer_id'])]
+    same = {'customer_id': customer, 'amount': 1000, 'currency': 'BRL', 'epoch': 1}
+    assert told_by_kafka(stack, 'bank.transfers', customer)[-2:] == [
+        {**same, 'transfer_id': hold, 'kind': 'hold_posted', 'reference': reference,
+         'reverses': None, 'from_account': payer, 'from_version': 6, 'from_balance': 8999,
+         'to_account': payee, 'to_version': 4, 'to_balance': 11001,
+         'completed_at': checker.rfc3339(posted['completed_at'])},
+        {**same, 'transfer_id': back['transfer_id'], 'kind': 'reversal', 'reference': None,
+         'reverses': hold, 'from_account': payee, 'from_version': 5, 'from_balance': 10001,
+         'to_account': payer, 'to_version': 7, 'to_balance': 9999,
+         'completed_at': checker.rfc3339(back['completed_at'])}]
 
 
 def test_nothing_appears_before_its_commit(stack):

@@ -151,20 +151,21 @@ def phantoms(stack, source):
 
 def require_listed(stack, after, lost, seen):
     """The phantoms are what Kafka held of the lost time, and nothing else."""
-    versions = {(account, entry['version'], entry['balance'], checker.rfc3339(entry['dated']))
+    versions = {(account, entry['version'], entry['balance'], entry['held'],
+                 checker.rfc3339(entry['dated']))
                 for account, entries in after.entries().items() for entry in entries}
     sealed = {(seal['number'], seal['root'].hex()) for seal in after.seals}
     expected = {record.id[1] for record in seen
                 if record.topic == 'bank.transfers' and record.id[1] in lost}
-    told = {record.id[1] for record in seen if record.id[1] in expected
-            and json.loads(record.value)['kind'] in checker.TOLD}
+    told = expected & checker.told_of([json.loads(record.value) for record in seen
+                                       if record.topic == 'bank.transfers']).keys()
     for record in seen:
         value = json.loads(record.value)
         if record.topic == 'bank.seals' and (value['number'], value['root']) not in sealed:
             expected.add(record.id[1])
         if record.topic == 'bank.balances':
-            if (record.key, value['version'], value['balance'], value['occurred_at']) \
-                    not in versions:
+            if (record.key, value['version'], value['balance'], value['held'],
+                    value['occurred_at']) not in versions:
                 expected.add(record.id[1])
     assert phantoms(stack, 'kafka') == expected
     assert phantoms(stack, 'bacen') == told
