@@ -9,6 +9,7 @@ import checker
 from stack import eventually, kill
 
 REFUSING = {'status': 503, 'times': 0}
+PLACES = 64             # bacen.parallel: first attempts at the same time
 
 
 @pytest.fixture(name='pair')
@@ -160,6 +161,23 @@ def test_hanging_bacen_slows_nothing(stack, pair):
             'all are stored', seconds=20)
         median = {state: sorted(kept)[len(kept) // 2] for state, kept in times.items()}
         assert median[signal.SIGSTOP] < 2 * median[signal.SIGCONT] + 0.005, median
+    finally:
+        kill(bacen, signal.SIGCONT)
+
+
+def test_hanging_bacen_fills_all_places(stack, pair):
+    """With as many attempts under way as there may be, storing goes on."""
+    bacen = stack.part('bacen')
+    kill(bacen, signal.SIGSTOP)
+    try:
+        keys = [row['transfer_id'] for row in stack.ledger.rows(
+            'SELECT transfer_id FROM bank.transfer_batch(array_fill(%s::uuid, ARRAY[500]), '
+            'array_fill(%s::uuid, ARRAY[500]), array_fill(1::bigint, ARRAY[500]))', *pair)]
+        attempts = ('SELECT count(*) AS stored, count(*) FILTER (WHERE attempts = 0) AS untried '
+                    'FROM bank_report.notification WHERE transfer_id = ANY (%s::uuid[])')
+        eventually(lambda: stack.ledger.row(attempts, keys)['stored'] == len(keys),
+                   'all are stored', seconds=20)
+        assert stack.ledger.row(attempts, keys)['untried'] >= len(keys) - PLACES
     finally:
         kill(bacen, signal.SIGCONT)
 

@@ -308,6 +308,15 @@ def test_poison_goes_to_bank_dead_and_stops_nobody(accounts, topic, kind, role):
     assert pid_of(role) == pid, 'the role was not started again'
 
 
+@pytest.mark.parametrize('topic, kind', [
+    ('bank.transfers', 'bank.transfer.completed'), ('bank.balances', 'bank.balance.updated')])
+def test_unknown_version_is_buried(accounts, topic, kind):
+    produce(topic, f'version-{topic}', '{}', kind, '-H', 'ce_specversion=2.0')
+    wait_until(lambda: letters(f'version-{topic}'), 'not buried')
+    [letter] = letters(f'version-{topic}')
+    assert letter['headers']['bank_dead_reason'] == 'header ce_specversion is not 1.0'
+
+
 def test_poison_is_buried_once(accounts):
     """Also where the role begins again, and where Redis is filled anew."""
     produce('bank.balances', 'once', '{}', 'bank.balance.updated')
