@@ -110,10 +110,11 @@ def repeat_one(stack, before):
     kept = {row['transfer_id'] for row in session.rows(
         'SELECT transfer_id FROM bank_ledger.transfer')}
     for row in before.transfers:
-        if row['kind'] == 'transfer' and row['amount'] != MOVED \
-                and row['transfer_id'] not in kept and isinstance(session.attempt(
-                    'SELECT bank.transfer(%s, %s, %s, %s)', row['from_account'],
-                    row['to_account'], MOVED, row['transfer_id']), list):
+        if row['kind'] != 'transfer' or row['amount'] == MOVED or row['transfer_id'] in kept:
+            continue
+        session.attempt('SELECT bank.deposit(%s, %s)', row['from_account'], MOVED)
+        if isinstance(session.attempt('SELECT bank.transfer(%s, %s, %s, %s)', row['from_account'],
+                                      row['to_account'], MOVED, row['transfer_id']), list):
             return row['transfer_id']
     raise AssertionError('none can be done again')
 
