@@ -70,6 +70,7 @@ class Stack:
     sessions are made anew where a server was killed."""
 
     def __init__(self):
+        self.repeated = set()       # what two publishers may have sent twice
         self.env = self.ledger = self.search = None
         self.redis = self.customers = self.bacen = None
         self.threads = concurrent.futures.ThreadPoolExecutor()
