@@ -49,8 +49,8 @@ def main():
     LOGS.mkdir(parents=True)
     LOGS.chmod(0o777)
     with server_under_valgrind():
-        subprocess.run([ROOT / 'test/run', 'regress'], check=False)
-    ran = any(LOGS.glob('*.log'))
+        done = subprocess.run([ROOT / 'test/run', 'regress'], check=False)
+    ran = done.returncode == 0 and any(LOGS.glob('*.log'))
     found = list(reports())
     print(*found, sep='\n')
     print('1..1')
