@@ -77,7 +77,7 @@ typedef struct Question
 {
 	const char *query;
 	int			interval_ms;	/* 0: the heartbeat's, which is a setting */
-	bool		(*take) (Publisher *publisher, const PGresult *result);
+	bool		(*take) (Publisher *publisher, const PGresult *result); /* or NULL */
 } Question;
 
 #define QUESTIONS 4
@@ -179,14 +179,6 @@ number_in(const PGresult *result, int column)
 }
 
 static bool
-take_beat(Publisher *publisher, const PGresult *result)
-{
-	(void) publisher;
-	(void) result;
-	return true;
-}
-
-static bool
 take_slot(Publisher *publisher, const PGresult *result)
 {
 	uint64_t	written;
@@ -221,7 +213,7 @@ take_publication(Publisher *publisher, const PGresult *result)
 }
 
 static const Question questions[QUESTIONS] = {
-	{heartbeat_query, 0, take_beat},
+	{heartbeat_query, 0, NULL},
 	{slot_query, LOOK_INTERVAL_MS, take_slot},
 	{ahead_query, AHEAD_INTERVAL_MS, take_ahead},
 	{publication_query, LOOK_INTERVAL_MS, take_publication},
@@ -234,7 +226,7 @@ take_answer(Publisher *publisher, const Question *question, const PGresult *resu
 	if (PQresultStatus(result) != PGRES_TUPLES_OK)
 		bridge_log(BRIDGE_LOG_WARNING, "a question failed", "query=%s error=%s",
 				   question->query, PQresultErrorMessage(result));
-	else if (PQntuples(result) == 1)
+	else if (question->take != NULL && PQntuples(result) == 1)
 		return question->take(publisher, result);
 	return true;
 }

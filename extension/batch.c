@@ -302,9 +302,9 @@ find_only_holder(const Batch *batch, pg_uuid_t *holder)
 
 /*
  * Locks the accounts in turn with other batches of the holder, with which they
- * are likely to share some.  Who waits for an account has few of them while he is at the
- * first, and would be overtaken again and again; his snapshot meanwhile keeps
- * pages from being cleared, so that rows no longer find room where they are.
+ * are likely to share some.  Who waits for one of the first has locked few, and
+ * would be overtaken again and again; his snapshot meanwhile keeps pages from
+ * being cleared, so that rows no longer find room where they are.
  * A transaction that has written takes no turn, since others in the queue may
  * wait for rows that it has locked.
  */

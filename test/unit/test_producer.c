@@ -4,14 +4,12 @@
  */
 #include "producer.h"
 
-#include <librdkafka/rdkafka.h>
-#include <librdkafka/rdkafka_mock.h>
 #include <poll.h>
-#include <stdlib.h>
 
 #include "clock.h"
 #include "contract.h"
 #include "metrics.h"
+#include "mock.h"
 #include "tap.h"
 
 #define KEY "6f9619ff-8b86-4011-b42d-00c04fc964ff"
@@ -19,8 +17,7 @@
 #define RTT_MS 300
 #define DEADLINE_MS 30000
 
-static rd_kafka_mock_cluster_t * cluster;
-static BridgeConfig config;
+static Mock mock;
 static BridgeProducer producer;
 
 static void
@@ -55,7 +52,7 @@ send_event(const char *id)
 static void
 test_placed(void)
 {
-	bridge_producer_create(&producer, &config);
+	bridge_producer_create(&producer, &mock.config);
 	send_event("a");
 	send_event("b");
 	serve_for(DEADLINE_MS, true);
@@ -68,14 +65,14 @@ test_placed(void)
 static void
 test_unplaced(void)
 {
-	bridge_producer_create(&producer, &config);
+	bridge_producer_create(&producer, &mock.config);
 	send_event("before");
 	serve_for(DEADLINE_MS, true);
 	bridge_producer_free(&producer);
-	bridge_producer_create(&producer, &config);
-	rd_kafka_mock_broker_set_rtt(cluster, 1, RTT_MS);
+	bridge_producer_create(&producer, &mock.config);
+	rd_kafka_mock_broker_set_rtt(mock.cluster, 1, RTT_MS);
 	serve_for(6 * RTT_MS, false);
-	rd_kafka_mock_push_request_errors(cluster, PRODUCE_REQUEST, 1,
+	rd_kafka_mock_push_request_errors(mock.cluster, PRODUCE_REQUEST, 1,
 									  RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION);
 	send_event("overtaken");
 	serve_for(RTT_MS / 3, false);
@@ -87,35 +84,13 @@ test_unplaced(void)
 	bridge_producer_free(&producer);
 }
 
-static void
-make_config(rd_kafka_t *client)
-{
-	char		path[] = "/tmp/bank-test-producer-XXXXXX";
-	FILE	   *file = fdopen(mkstemp(path), "w");
-
-	cluster = rd_kafka_mock_cluster_new(client, 1);
-	for (int i = 0; i < BRIDGE_EVENT_TOPICS; i++)
-		rd_kafka_mock_topic_create(cluster, bridge_event_topics[i], 1, 1);
-	fprintf(file, "[kafka]\nlinger.ms = 0\nbootstrap.servers = %s\n",
-			rd_kafka_mock_cluster_bootstraps(cluster));
-	fclose(file);
-	bridge_config_load(path, &config);
-	remove(path);
-}
-
 int
 main(void)
 {
-	char		error[256];
-	rd_kafka_t *client = rd_kafka_new(RD_KAFKA_PRODUCER, rd_kafka_conf_new(),
-									  error, sizeof(error));
-
 	bridge_metrics_create();
-	make_config(client);
+	mock_start(&mock, 1, "linger.ms = 0");
 	test_placed();
 	test_unplaced();
-	bridge_config_free(&config);
-	rd_kafka_mock_cluster_destroy(cluster);
-	rd_kafka_destroy(client);
+	mock_stop(&mock);
 	return tap_done();
 }

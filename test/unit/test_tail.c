@@ -4,13 +4,10 @@
  */
 #include "tail.h"
 
-#include <librdkafka/rdkafka.h>
-#include <librdkafka/rdkafka_mock.h>
-#include <stdlib.h>
-
 #include "contract.h"
 #include "kafka.h"
 #include "metrics.h"
+#include "mock.h"
 #include "role.h"
 #include "tap.h"
 
@@ -18,8 +15,7 @@
 #define ACCOUNT "6f9619ff-8b86-4011-b42d-00c04fc964ff"
 #define OTHER "7f9619ff-8b86-4011-b42d-00c04fc964ff"
 
-static rd_kafka_mock_cluster_t * cluster;
-static BridgeConfig config;
+static Mock mock;
 
 /* A balance of the account as publish writes it; id NULL: no headers. */
 static void
@@ -42,7 +38,7 @@ write_balance(const char *account, int version, int epoch, int lsn,
 	rd_kafka_header_add(headers, "bank_lsn", -1, text, -1);
 	rd_kafka_header_add(headers, "bank_index", -1, "0", -1);
 	rd_kafka_header_add(headers, "ce_id", -1, id, id == NULL ? 0 : -1);
-	bridge_kafka_write(&config, &record);
+	bridge_kafka_write(&mock.config, &record);
 	rd_kafka_headers_destroy(headers);
 }
 
@@ -55,7 +51,7 @@ write_letter(void)
 		.value = "v", .value_length = 1
 	};
 
-	bridge_kafka_write(&config, &record);
+	bridge_kafka_write(&mock.config, &record);
 }
 
 static BridgeTailAnswer
@@ -78,7 +74,7 @@ open_from(int epoch, int lsn)
 	BridgeEnds	ends = {0};
 	BridgeTail *tail;
 
-	if (!bridge_tail_open(&config, &from, &ends, &tail))
+	if (!bridge_tail_open(&mock.config, &from, &ends, &tail))
 		tap_ok(false, "the tail is opened");
 	bridge_ends_free(&ends);
 	return tail;
@@ -145,39 +141,16 @@ test_epochs(void)
 	bridge_tail_close(tail);
 }
 
-static void
-make_config(rd_kafka_t *client)
-{
-	char		path[] = "/tmp/bank-test-tail-XXXXXX";
-	FILE	   *file = fdopen(mkstemp(path), "w");
-
-	cluster = rd_kafka_mock_cluster_new(client, 1);
-	rd_kafka_mock_topic_create(cluster, BANK_TOPIC_DEAD, PARTITIONS, 1);
-	for (int i = 0; i < BRIDGE_EVENT_TOPICS; i++)
-		rd_kafka_mock_topic_create(cluster, bridge_event_topics[i], PARTITIONS, 1);
-	fprintf(file, "[kafka]\nsettle_ms = 50\nbootstrap.servers = %s\n",
-			rd_kafka_mock_cluster_bootstraps(cluster));
-	fclose(file);
-	bridge_config_load(path, &config);
-	remove(path);
-}
-
 int
 main(void)
 {
-	char		error[256];
-	rd_kafka_t *client = rd_kafka_new(RD_KAFKA_PRODUCER, rd_kafka_conf_new(),
-									  error, sizeof(error));
-
 	bridge_metrics_create();
 	bridge_stop_catch(-1, 0);
-	make_config(client);
+	mock_start(&mock, PARTITIONS, "settle_ms = 50");
 	test_nothing();
 	test_tail();
 	test_another();
 	test_epochs();
-	bridge_config_free(&config);
-	rd_kafka_mock_cluster_destroy(cluster);
-	rd_kafka_destroy(client);
+	mock_stop(&mock);
 	return tap_done();
 }
