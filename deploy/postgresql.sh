@@ -4,8 +4,12 @@
 DATA=$RUN/postgresql
 
 # Copies the server's programs, and builds and installs the extension and the
-# bridge; installs only what differs, since a running server uses it.
+# bridge; installs only what differs, since a running server uses it.  Stacks
+# of one clone build one after the other.
 build() {
+    mkdir -p "$ROOT/build"
+    exec 8>"$ROOT/build/lock"
+    flock -w 600 8 || fail 'another command builds here'
     PG_CONFIG=$(deploy/postgres-tree) || fail 'no PostgreSQL to copy'
     MAKEFLAGS='' make -j2 -s PG_CONFIG="$PG_CONFIG" all >"$RUN/log/build.log" 2>&1 ||
         { tail -n 40 "$RUN/log/build.log" >&2; fail 'the build failed'; }
@@ -18,6 +22,7 @@ build() {
         MAKEFLAGS='' make -s PG_CONFIG="$PG_CONFIG" install >>"$RUN/log/build.log" 2>&1 ||
             { tail -n 40 "$RUN/log/build.log" >&2; fail 'the installation failed'; }
     fi
+    exec 8>&-
 }
 
 # The databases are made by the single-user server, so that pg_cron finds its

@@ -1,5 +1,6 @@
-"""A private stack of the end-to-end tests' own in build/e2e: started, reached,
-hurt and brought back.  Not here: what must hold on it (checker.py)."""
+"""A private stack of the end-to-end tests' own in build/e2e, or one for each
+of pytest's workers: started, reached, hurt and brought back.  Not here: what
+must hold on it (checker.py)."""
 import concurrent.futures
 import json
 import os
@@ -12,13 +13,14 @@ import urllib.request
 import uuid
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-os.environ['BANK_RUN_DIR'] = 'build/e2e'        # before systems reads it
+WORKER = os.environ.get('PYTEST_XDIST_WORKER', '')
+os.environ['BANK_RUN_DIR'] = f'build/e2e{WORKER}'       # before systems reads it
 os.environ['EXTRA_SETTINGS'] = str(ROOT / 'test/e2e/e2e.conf')
 sys.path.insert(0, str(ROOT / 'deploy/demo'))
 
 import systems  # noqa: E402  pylint: disable=wrong-import-position
 
-RUN = ROOT / 'build/e2e'
+RUN = ROOT / os.environ['BANK_RUN_DIR']
 BRIDGE = os.environ.get('BANK_PROGRAM', ROOT / 'bridge/build/bank-bridge')
 CONTROL_S = 300         # the longest time for a script of deploy/
 DEADLINE_S = 60         # for what takes a few seconds at most

@@ -17,7 +17,7 @@ import pytest
 import orders
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-RUN = ROOT / 'build' / 'consumers'
+RUN = ROOT / 'build/e2e-consumers'
 BRIDGE = os.environ.get('BANK_PROGRAM', ROOT / 'bridge/build/bank-bridge')
 DEADLINE = 60
 

@@ -32,7 +32,7 @@ from certificates import Authority      # noqa: E402
 from customer_api import CustomerApi    # noqa: E402
 from simulator import start             # noqa: E402
 
-RUN = ROOT / 'build/secure'
+RUN = ROOT / 'build/e2e-secure'
 ROLES = ('postgres', 'bank_publish', 'bank_project', 'bank_report')
 
 

@@ -97,17 +97,19 @@ def test_broken_slot_is_named_and_repaired(stack, break_slot, code, reason):
             assert 'percent=100' in bridge.said()
 
 
-@pytest.mark.parametrize('spoil, code', [
-    ('ALTER PUBLICATION bank DROP TABLE bank_ledger.transfer', 3),
+@pytest.mark.parametrize('spoil, codes', [
+    ('ALTER PUBLICATION bank DROP TABLE bank_ledger.transfer', (3,)),
     ('ALTER PUBLICATION bank SET TABLE bank_ledger.account_event, bank_ledger.heartbeat, '
-     'bank_ledger.epoch, bank_ledger.seal, bank_ledger.transfer WHERE (amount > 40)', 3),
-    ('DROP PUBLICATION bank', 4)])
-def test_publication_that_left_rows_out(stack, spoil, code):
-    """Noticed while the stream is read; what it never had is sent by rebuild."""
+     'bank_ledger.epoch, bank_ledger.seal, bank_ledger.transfer WHERE (amount > 40)', (3,)),
+    ('DROP PUBLICATION bank', (3, 4))])
+def test_publication_that_left_rows_out(stack, spoil, codes):
+    """Noticed by the look at it, or by the server that decodes a change without
+    it; what it never had is sent by rebuild."""
     _, payer, payee = stack.customer('BRL', 'BRL', money=100)
     stack.ledger.rows(spoil)
     stack.transfer(payer, payee, 40)
-    eventually(lambda: is_not_ready(stack, 'publish', f'exit code {code}'), 'publish ends')
+    eventually(lambda: any(is_not_ready(stack, 'publish', f'exit code {code}') for code in codes),
+               'publish ends')
     stop_bridge(stack)
     with own_bridge('init') as bridge:
         assert bridge.wait(60) == 0 and 'Run bank-bridge rebuild.' in bridge.said()

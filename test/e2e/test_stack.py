@@ -10,7 +10,7 @@ import time
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-RUN = ROOT / 'build' / 'stack'
+RUN = ROOT / 'build/e2e-stack'
 PARTS = ('postgresql', 'kafka', 'redis', 'customer-api', 'bacen', 'bridge')
 NAMES = ['PGHOST', 'PGPORT', 'PGUSER', 'PGDATABASE', 'BANK_SEARCH_DATABASE',
          'BANK_KAFKA_BROKERS', 'BANK_REDIS_URL', 'BANK_CUSTOMER_API_URL', 'BANK_BACEN_URL',

@@ -55,6 +55,20 @@ def test_how_a_command_ends_counts(tmp_path, script, counted):
     assert str(runner.count_tap_after(['sh', '-c', script], tmp_path / 'log')) == counted
 
 
+def test_what_runs_too_long_may_say_what_failed(tmp_path):
+    log = tmp_path / 'log'
+    script = 'trap "echo interrupted; exit" INT; echo began; sleep 600 & wait'
+    assert runner.run(['sh', '-c', script], log, limit=1) == 124
+    assert log.read_text().split('\n')[:2] == ['began', 'interrupted']
+
+
+def test_what_heeds_no_interrupt_is_killed(tmp_path, monkeypatch):
+    monkeypatch.setattr(runner, 'STOP_SECONDS', 1)
+    log = tmp_path / 'log'
+    assert runner.run(['sh', '-c', 'trap "" INT; sleep 600'], log, limit=1) == 124
+    assert 'it took too long' in log.read_text()
+
+
 @pytest.mark.parametrize('source, counted', [
     ('def test_a(): pass', '1 passed, 0 failed, 0 skipped'),
     ('def test_a(): assert False', '0 passed, 1 failed, 0 skipped'),
