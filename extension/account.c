@@ -196,8 +196,19 @@ bank_create_account(PG_FUNCTION_ARGS)
 							create_account_body);
 }
 
+/* The same question as bank_expiry_is_over, as the running query sees it. */
+static bool
+is_seen_to_be_over(BankLedger *ledger, const BankHold *hold, TimestampTz at)
+{
+	BankAccount payee;
+
+	return bank_expiry_is_due(hold, at) ||
+		(bank_ledger_find_visible_account(ledger, &hold->to_account, &payee) &&
+		 bank_expiry_is_due(hold, payee.updated_at));
+}
+
 /*
- * What live holds reserve: those that are due no longer count, although
+ * What live holds reserve: those that are over no longer count, although
  * nobody has journalled that yet.
  */
 static int64
@@ -211,7 +222,7 @@ live_held(BankLedger *ledger, const BankAccount *account)
 		return 0;
 	foreach(cell, bank_ledger_find_visible_holds_from(ledger, &account->account_id))
 	{
-		if (bank_expiry_is_due(lfirst(cell), at))
+		if (is_seen_to_be_over(ledger, lfirst(cell), at))
 			held -= ((BankHold *) lfirst(cell))->amount;
 	}
 	return held;

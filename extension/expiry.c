@@ -2,10 +2,15 @@
  * Holds that end, and those that expire.
  *
  * A hold is live until its expires_at by date alone, so that a job that does
- * not run locks no money and frees none.  Whoever next writes to the paying
- * account journals the expiry first, and bank.expire_holds does that for
- * accounts that nobody touches, so that events follow.  Once journalled it is
- * final: a clock that steps back revives nothing.
+ * not run locks no money and frees none.  The date is the one that its posting
+ * would have: the clock's, and never before the last entry of either account.
+ * So a clock that steps back revives no hold that either account has outlived.
+ * Whoever next writes to the paying account journals the expiry first, and
+ * bank.expire_holds does that for accounts that nobody touches, so that events
+ * follow.  Once journalled it is final, whatever the dates.
+ *
+ * No date of the whole ledger is asked: of a clock that once ran ahead, all
+ * holds would have to wait for the day that it showed.
  *
  * Locks: by bank.expire_holds, accounts as their holds came due, never waiting:
  * those that are busy are left for the next time.
@@ -30,6 +35,21 @@ bool
 bank_expiry_is_due(const BankHold *hold, TimestampTz at)
 {
 	return hold->expires_at <= at;
+}
+
+/*
+ * Whether a pending hold is live no more, to one of its accounts that is
+ * locked.  The other one is not, and may only outlive it sooner.
+ */
+bool
+bank_expiry_is_over(BankLedger *ledger, const BankHold *hold,
+					const BankAccount *account)
+{
+	bool		pays = bank_uuid_compare(&hold->from_account, &account->account_id) == 0;
+
+	return bank_expiry_is_due(hold, bank_ledger_entry_date(ledger, account)) ||
+		bank_expiry_is_due(hold, bank_ledger_find_last_date(ledger, pays ? &hold->to_account :
+															&hold->from_account));
 }
 
 /*
@@ -64,14 +84,13 @@ bank_expiry_end(BankLedger *ledger, BankAccount *account, BankHold *hold,
 static void
 end_due(BankLedger *ledger, BankAccount *account, int max_rows)
 {
-	TimestampTz at = bank_ledger_entry_date(ledger, account);
 	ListCell   *cell;
 
 	foreach(cell, bank_ledger_find_holds_from(ledger, &account->account_id))
 	{
 		if (max_rows == 0)
 			return;
-		if (!bank_expiry_is_due(lfirst(cell), at))
+		if (!bank_expiry_is_over(ledger, lfirst(cell), account))
 			continue;
 		bank_expiry_end(ledger, account, lfirst(cell), BANK_HOLD_EXPIRED,
 						palloc0(sizeof(BankAccountEvent)));

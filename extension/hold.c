@@ -165,7 +165,8 @@ require_possible(HoldCall *call, TimestampTz at)
 		refusal = bank_posting_judge_debit(&call->from, later.amount, at);
 	if (refusal != 0)
 		bank_posting_raise(&call->ledger, refusal, &later, &call->from, &call->to);
-	require_future(call->hold.expires_at, at);
+	require_future(call->hold.expires_at,
+				   bank_ledger_transfer_date(&call->ledger, &call->from, &call->to));
 }
 
 static void
@@ -270,7 +271,7 @@ lock_hold(HoldCall *call)
 	find_hold(call, &hold_id);
 }
 
-/* Raises LG015 unless the hold is live at the date that its end would have. */
+/* Raises LG015 unless the hold is live at the date that its posting would have. */
 static void
 require_live(const HoldCall *call)
 {
@@ -278,7 +279,8 @@ require_live(const HoldCall *call)
 
 	if (hold->state != BANK_HOLD_PENDING)
 		raise_not_pending(hold, bank_ledger_hold_state_name(hold->state));
-	if (bank_expiry_is_due(hold, bank_ledger_entry_date(&call->ledger, &call->from)))
+	if (bank_expiry_is_due(hold, bank_ledger_transfer_date(&call->ledger, &call->from,
+														   &call->to)))
 		raise_not_pending(hold, "expired");
 }
 

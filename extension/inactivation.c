@@ -68,14 +68,13 @@ describe_money(const BankAccount *account, StringInfo detail)
 static void
 describe_holds(BankLedger *ledger, const BankAccount *account, StringInfo detail)
 {
-	TimestampTz at = bank_ledger_entry_date(ledger, account);
 	ListCell   *cell;
 
 	foreach(cell, bank_ledger_find_holds_to(ledger, &account->account_id))
 	{
 		const BankHold *hold = lfirst(cell);
 
-		if (!bank_expiry_is_due(hold, at))
+		if (!bank_expiry_is_over(ledger, hold, account))
 			appendStringInfo(detail, "%sHold %s is to pay " INT64_FORMAT " %s to account %s.",
 							 detail->len > 0 ? "\n" : "",
 							 bank_uuid_text(&hold->hold_id), hold->amount,

@@ -72,7 +72,7 @@ read_row(BankKept *kept, BankOpenMode mode)
 	bank_relation_open(&table, kept->shape, mode);
 	kept->relation_id = RelationGetRelid(table.relation);
 	before = kept->changes;
-	found = bank_relation_find_latest(&table, kept->take, kept->value);
+	found = bank_relation_find_latest(&table, NULL, 0, kept->take, kept->value);
 	bank_relation_close(&table);
 	kept->is_known = found && kept->changes == before;
 	return found;

@@ -197,6 +197,7 @@ extern bool bank_ledger_find_account(BankLedger *ledger, const pg_uuid_t *id,
 extern BankFindResult bank_ledger_find_unchanged_account(BankLedger *ledger,
 														 const pg_uuid_t *id,
 														 BankAccount *account);
+extern TimestampTz bank_ledger_find_last_date(BankLedger *ledger, const pg_uuid_t *id);
 extern bool bank_ledger_find_visible_account(BankLedger *ledger,
 											 const pg_uuid_t *id,
 											 BankAccount *account);

@@ -144,6 +144,22 @@ bank_ledger_find_unchanged_account(BankLedger *ledger, const pg_uuid_t *id,
 										take_account, account);
 }
 
+/*
+ * The date of the account's last journal row as it is committed now, whatever
+ * the transaction's own snapshot sees; before all others where there is none.
+ */
+TimestampTz
+bank_ledger_find_last_date(BankLedger *ledger, const pg_uuid_t *id)
+{
+	Datum		key = UUIDPGetDatum(id);
+	BankAccount account;
+
+	if (!bank_relation_find_latest(bank_ledger_account_table(ledger), &key, 1,
+								   take_account, &account))
+		return DT_NOBEGIN;
+	return account.updated_at;
+}
+
 /* The account as the running query sees it, of a ledger opened to read. */
 bool
 bank_ledger_find_visible_account(BankLedger *ledger, const pg_uuid_t *id,

@@ -283,14 +283,12 @@ bank_relation_find(BankRelation *table, const Datum *key, int nkeys,
 	return result == BANK_FIND_DONE;
 }
 
-/*
- * Calls back with the only row of a table as it is committed now, also where
- * the transaction's own snapshot does not see it so.
- */
+/* The same also where the transaction's own snapshot does not see the row so. */
 bool
-bank_relation_find_latest(BankRelation *table, BankRowCallback callback, void *context)
+bank_relation_find_latest(BankRelation *table, const Datum *key, int nkeys,
+						  BankRowCallback callback, void *context)
 {
-	if (!find_row(table, NULL, 0, latest_snapshot()))
+	if (!find_row(table, key, nkeys, latest_snapshot()))
 		return false;
 	call_back_with_found(table, callback, context);
 	return true;

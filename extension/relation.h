@@ -96,7 +96,8 @@ extern BankFindResult bank_relation_find_unchanged(BankRelation *table,
 extern bool bank_relation_find_visible(BankRelation *table, const Datum *key,
 									   int nkeys, BankRowCallback callback,
 									   void *context);
-extern bool bank_relation_find_latest(BankRelation *table, BankRowCallback callback,
+extern bool bank_relation_find_latest(BankRelation *table, const Datum *key,
+									  int nkeys, BankRowCallback callback,
 									  void *context);
 extern bool bank_relation_find_through(BankRelation *table, const BankIndex *index,
 									   const Datum *key, BankRowCallback callback,

@@ -29,7 +29,7 @@ CREATE FUNCTION bank.post_hold(hold_id uuid, amount bigint DEFAULT NULL)
 RETURNS bank.transfer_row
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'bank_post_hold';
 COMMENT ON FUNCTION bank.post_hold(uuid, bigint) IS
-'Transfers amount (minor units, 1 to the held amount; null: all of it) and releases the rest; transfer_id is the hold_id. The same call again returns the same row. Raises LG001, LG004 (the clock stepped back after its payee was closed), LG008, LG009, LG015, LG016, LG019, LG020, 22003, 22004, 22023.';
+'Transfers amount (minor units, 1 to the held amount; null: all of it) and releases the rest; transfer_id is the hold_id. The same call again returns the same row. Raises LG001, LG008, LG009, LG015, LG016, LG019, LG020, 22003, 22004, 22023.';
 
 CREATE FUNCTION bank.void_hold(hold_id uuid)
 RETURNS bank.hold_row
@@ -60,10 +60,11 @@ COMMENT ON FUNCTION bank.unschedule_expiry() IS
 CREATE VIEW bank.holds WITH (security_invoker = true) AS
 SELECT h.hold_id, h.customer_id, h.from_account, h.to_account, h.amount, h.currency, h.expires_at,
        h.state, h.state OPERATOR(pg_catalog.=) 'pending' AND h.expires_at OPERATOR(pg_catalog.>)
-           GREATEST(pg_catalog.statement_timestamp(), a.updated_at) AS live,
+           GREATEST(pg_catalog.statement_timestamp(), a.updated_at, b.updated_at) AS live,
        h.posted_amount, h.reference
 FROM bank_ledger.hold AS h
-JOIN bank_ledger.account AS a ON a.account_id OPERATOR(pg_catalog.=) h.from_account;
+JOIN bank_ledger.account AS a ON a.account_id OPERATOR(pg_catalog.=) h.from_account
+JOIN bank_ledger.account AS b ON b.account_id OPERATOR(pg_catalog.=) h.to_account;
 COMMENT ON VIEW bank.holds IS 'Every hold; an index serves state = pending with from_account or to_account.';
 COMMENT ON COLUMN bank.holds.hold_id IS 'Names the hold, and the transfer that posts it.';
 COMMENT ON COLUMN bank.holds.customer_id IS 'Holder of both accounts.';
@@ -73,6 +74,6 @@ COMMENT ON COLUMN bank.holds.amount IS 'Minor units of currency.';
 COMMENT ON COLUMN bank.holds.currency IS 'ISO 4217 code, as in bank.currency.';
 COMMENT ON COLUMN bank.holds.expires_at IS 'Until when the money is held.';
 COMMENT ON COLUMN bank.holds.state IS 'pending, posted, voided or expired, as last written: a pending hold may have come to its end.';
-COMMENT ON COLUMN bank.holds.live IS 'Whether it holds money now: pending, and expires_at is to come.';
+COMMENT ON COLUMN bank.holds.live IS 'Whether it holds money now: pending, and expires_at is later than the clock and than the last entry of either account.';
 COMMENT ON COLUMN bank.holds.posted_amount IS 'What was paid of it; null unless posted.';
 COMMENT ON COLUMN bank.holds.reference IS 'The caller''s own reference.';

@@ -222,17 +222,70 @@ def test_an_expired_hold_is_not_revived(teller):
     assert teller.refusal() == 'LG005'
 
 
-def test_an_expired_hold_that_nobody_touched_takes_no_money(teller):
-    """Its payee was closed when it was over: no posting may follow."""
+def ended(teller, hold):
+    """How often the journal ends the hold."""
+    return teller.value("SELECT count(*) FROM bank_ledger.account_event "
+                        "WHERE transfer_id = %s AND kind <> 'hold_created'", hold)
+
+
+def assert_over(teller, hold):
+    """To everybody who asks, although nobody has journalled it."""
+    assert ended(teller, hold) == 0
+    assert teller.state_of('SELECT bank.post_hold(%s)', hold) == 'LG015'
+    assert teller.state_of('SELECT bank.void_hold(%s)', hold) == 'LG015'
+    assert teller.balance()['available'] == 1000
+    assert not teller.value('SELECT live FROM bank.holds WHERE hold_id = %s', hold)
+
+
+def test_a_hold_that_its_payee_outlived_is_not_revived(teller):
+    """Its payee was closed when it was over, and the payer was not touched."""
     hold = teller.hold(60)
     teller.clock.move(120)
     teller.rows('SELECT bank.inactivate_account(%s)', teller.b)
     teller.clock.move(-120)
-    assert teller.state_of('SELECT bank.post_hold(%s)', hold) == 'LG004'
-    assert teller.balance(teller.b)['balance'] == 0
+    assert_over(teller, hold)
+    assert teller.state_of('SELECT bank.transfer(%s, %s, 1000)', teller.a, teller.empty) == '00000'
+    assert ended(teller, hold) == 1
+    assert teller.balance()['held'] == 0
+
+
+@pytest.mark.parametrize('call', [
+    'hold(%(a)s, %(empty)s, 1000, %(until)s)', 'withdraw(%(a)s, 1000)', 'set_limit(%(a)s, 7)',
+    'transfer_batch(ARRAY[%(a)s]::uuid[], ARRAY[%(empty)s]::uuid[], ARRAY[1000])'])
+def test_whoever_writes_to_the_payer_then_ends_it(teller, call):
+    hold = teller.hold(60)
     teller.clock.move(120)
-    teller.rows('SELECT bank.expire_holds()')
-    assert teller.balance()['available'] == 1000
+    teller.rows('SELECT bank.deposit(%s, 1)', teller.b)
+    teller.clock.move(-120)
+    assert_over(teller, hold)
+    until = teller.clock.now() + datetime.timedelta(seconds=HOUR_S)
+    with teller.connection.cursor() as cursor:
+        cursor.execute(f'SELECT bank.{call}', {**vars(teller), 'until': until})
+    assert ended(teller, hold) == 1
+
+
+def test_a_hold_that_its_payer_outlived_does_not_keep_its_payee(teller):
+    """The payer's date came from a third account, and nothing was ended."""
+    hold = teller.hold(60, 1)
+    teller.clock.move(65)
+    teller.rows('SELECT bank.deposit(%s, 5)', teller.empty)
+    teller.clock.move(-8)
+    teller.rows('SELECT bank.transfer(%s, %s, 5)', teller.empty, teller.a)
+    assert ended(teller, hold) == 0
+    assert teller.state_of('SELECT bank.inactivate_account(%s)', teller.b) == '00000'
+    assert teller.state_of('SELECT bank.post_hold(%s)', hold) == 'LG015'
+
+
+def test_a_hold_must_outlive_what_both_accounts_have_seen(teller):
+    """Else it would be over as soon as it is made."""
+    teller.clock.move(60)
+    teller.rows('SELECT bank.deposit(%s, 1)', teller.b)
+    teller.clock.move(-60)
+    teller.accept(teller.b)
+    until = teller.clock.now() + datetime.timedelta(seconds=30)
+    assert teller.state_of('SELECT bank.hold(%s, %s, 1, %s)', teller.a, teller.b, until) == '22023'
+    assert teller.state_of('SELECT bank.hold(%s, %s, 1, %s)', teller.a, teller.empty,
+                           until) == '00000'
 
 
 def test_a_limit_begins_anew_at_local_midnight(teller):

@@ -38,6 +38,8 @@ class Replay:
         self.last, self.keys, self.reversals = {}, {}, {}
         self.just_posted = {}                               # account: (hold_id, version)
         self.accounts_of = collections.defaultdict(list)
+        self.outlived = {account: microseconds(found['updated_at'])
+                         for account, found in journal.accounts.items()}
         for account in journal.before:
             state = State(account['account_id'], None, account['currency'],
                           microseconds(account['updated_at']))
@@ -62,8 +64,9 @@ class Replay:
     def replay_group(self, group):
         """Rows in the order of the versions of each account."""
         rows = collections.deque(sorted(group.rows, key=lambda row: row.dated))
-        self.posted = {row.key: row.values['amount'] for row in rows if row.kind == 'hold_posted'
-                       and row.table == 'transfer'}
+        posted = [row for row in rows if row.kind == 'hold_posted' and row.table == 'transfer']
+        self.posted = {row.key: row.values['amount'] for row in posted}
+        self.posted_at = {row.key: row.dated for row in posted}
         touched, idle = {}, 0
         while rows:
             row = rows.popleft()
@@ -214,7 +217,10 @@ class Replay:
         if hold is None:
             self.complain(3, row, f'it ends a hold that is not pending, {payer}')
             return
-        if (state == EXPIRED) != hold.is_due(row.dated):
+        over = hold.is_due(self.posted_at.get(row.key, row.dated))
+        if state == EXPIRED:        # also where its payee has outlived it, ahead of the clock
+            over = over or hold.is_due(self.outlived[hold.payee])
+        if (state == EXPIRED) != over:
             self.complain(3, row, f'dated on the wrong side of its end, {hold}')
         self.put_event(row, books.ended(payer, hold, row.dated, posted or 0))
         self.compare(row, row.values, {'amount': hold.amount, 'counterparty': hold.payee})
