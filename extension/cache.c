@@ -122,7 +122,7 @@ bank_cache_get(const char *account_id, BankRedisBalance *balance)
 void
 bank_cache_repair(const BankRedisBalance *balance)
 {
-	bool		failed = is_ready() && !bank_redis_put(redis, balance, 1);
+	bool		failed = is_ready() && !bank_redis_repair(redis, balance);
 
 	CHECK_FOR_INTERRUPTS();
 	if (failed)

@@ -20,14 +20,15 @@
 #include "redis_link.h"
 
 #define FIELD_COUNT 9
+#define REPAIR_SECONDS "60"
 #define NUMBER_SIZE 24
 #define SHA_SIZE 41
 
 /* Puts sent before their answers are read. */
 #define PIPELINE_MAX 128
 
-/* EVALSHA sha 1 key, then the fields as ARGV */
-#define PUT_ARGUMENTS (4 + FIELD_COUNT)
+/* EVALSHA sha 1 key, then the fields and the seconds to last as ARGV */
+#define PUT_ARGUMENTS (5 + FIELD_COUNT)
 
 struct BankRedis
 {
@@ -54,6 +55,9 @@ static const char *const field_names[FIELD_COUNT] = {
  * another type.  Versions stay below 2^53, so a double compares them exactly.
  * What cannot be written, since memory is out, must not stay as it was: the
  * readers' way around leads to the database.
+ *
+ * ARGV 10, the seconds to last, is 0 where the writer is told of every later
+ * balance.  Who is not repairs only what is missing or older.
  */
 static const char put_script[] =
 	"local old = redis.pcall('HMGET', KEYS[1], 'account_id', 'customer_id',"
@@ -67,6 +71,7 @@ static const char put_script[] =
 	"  local e, v = tonumber(old[9]), tonumber(old[8])\n"
 	"  local epoch, version = tonumber(ARGV[9]), tonumber(ARGV[8])\n"
 	"  if e > epoch or (e == epoch and v > version) then return 0 end\n"
+	"  if e == epoch and v == version and ARGV[10] ~= '0' then return 0 end\n"
 	"elseif old.err then\n"
 	"  redis.call('DEL', KEYS[1])\n"
 	"end\n"
@@ -76,6 +81,11 @@ static const char put_script[] =
 	"if type(done) == 'table' and done.err then\n"
 	"  redis.call('DEL', KEYS[1])\n"
 	"  return done\n"
+	"end\n"
+	"if ARGV[10] == '0' then\n"
+	"  redis.call('PERSIST', KEYS[1])\n"
+	"else\n"
+	"  redis.call('EXPIRE', KEYS[1], ARGV[10])\n"
 	"end\n"
 	"return 1\n";
 
@@ -284,23 +294,25 @@ load_script(BankRedis *redis)
 }
 
 static bool
-append_put(BankRedis *redis, const BankRedisBalance *balance)
+append_put(BankRedis *redis, const BankRedisBalance *balance, const char *seconds)
 {
 	HashText	text;
 	const char *argv[PUT_ARGUMENTS] = {"EVALSHA", redis->script, "1", text.key};
 
 	write_hash(balance, &text);
 	memcpy(argv + 4, text.values, sizeof(text.values));
+	argv[PUT_ARGUMENTS - 1] = seconds;
 	return bank_redis_link_append(&redis->link, PUT_ARGUMENTS, argv);
 }
 
 static bool
-put_pipeline(BankRedis *redis, const BankRedisBalance *balances, int count)
+put_pipeline(BankRedis *redis, const BankRedisBalance *balances, int count,
+			 const char *seconds)
 {
 	if (!connect_link(redis) || !load_script(redis))
 		return false;
 	for (int i = 0; i < count; i++)
-		if (!append_put(redis, &balances[i]))
+		if (!append_put(redis, &balances[i], seconds))
 			return false;
 	for (int i = 0; i < count; i++)
 	{
@@ -318,8 +330,9 @@ put_pipeline(BankRedis *redis, const BankRedisBalance *balances, int count)
  * the new connection loads the script again.  Once a part of the batch was
  * put there is none.
  */
-bool
-bank_redis_put(BankRedis *redis, const BankRedisBalance *balances, int count)
+static bool
+put(BankRedis *redis, const BankRedisBalance *balances, int count,
+	const char *seconds)
 {
 	for (int done = 0; done < count; done += PIPELINE_MAX)
 	{
@@ -329,13 +342,25 @@ bank_redis_put(BankRedis *redis, const BankRedisBalance *balances, int count)
 		if (size > PIPELINE_MAX)
 			size = PIPELINE_MAX;
 		bank_redis_link_begin(&redis->link);
-		if (put_pipeline(redis, balances + done, size))
+		if (put_pipeline(redis, balances + done, size, seconds))
 			continue;
 		if (done > 0 || !lost_while_idle(redis, was_connected) ||
-			!put_pipeline(redis, balances + done, size))
+			!put_pipeline(redis, balances + done, size, seconds))
 			return false;
 	}
 	return true;
+}
+
+bool
+bank_redis_put(BankRedis *redis, const BankRedisBalance *balances, int count)
+{
+	return put(redis, balances, count, "0");
+}
+
+bool
+bank_redis_repair(BankRedis *redis, const BankRedisBalance *balance)
+{
+	return put(redis, balance, 1, REPAIR_SECONDS);
 }
 
 BankRedisAnswer

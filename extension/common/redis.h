@@ -77,6 +77,13 @@ extern bool bank_redis_put(BankRedis *redis, const BankRedisBalance *balances,
 						   int count);
 
 /*
+ * Writes a balance that a reader has found elsewhere, unless Redis holds it
+ * or a newer one.  It may be older than one that Redis has evicted since, so
+ * it lasts a minute.  Answers as bank_redis_put does.
+ */
+extern bool bank_redis_repair(BankRedis *redis, const BankRedisBalance *balance);
+
+/*
  * Reads the note of whoever fills this Redis, a text.  Absent also where
  * something else is in its place, or it does not fit.
  */

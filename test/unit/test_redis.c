@@ -67,15 +67,20 @@ stop_server(void)
 	unlink(path);
 }
 
-/* Runs one command as an outsider would. */
-static void
+/* Runs one command as an outsider would; its answer where that is a number. */
+static long long
 tamper(const char *command)
 {
 	redisContext *context = redisConnectUnix(path);
+	redisReply *reply;
+	long long	number;
 
 	freeReplyObject(redisCommand(context, "AUTH secret"));
-	freeReplyObject(redisCommand(context, command));
+	reply = redisCommand(context, command);
+	number = reply != NULL ? reply->integer : 0;
+	freeReplyObject(reply);
 	redisFree(context);
+	return number;
 }
 
 static BankRedisBalance
@@ -109,6 +114,42 @@ expect(BankRedis *redis, int32_t epoch, int64_t version, const char *name)
 
 	tap_ok(answer == BANK_REDIS_FOUND && found.epoch == epoch &&
 		   found.version == version, name);
+}
+
+static void
+repair(BankRedis *redis, int32_t epoch, int64_t version)
+{
+	BankRedisBalance balance = balance_of(epoch, version);
+
+	if (!bank_redis_repair(redis, &balance))
+		tap_is_text(bank_redis_error(redis), "", "repair");
+}
+
+static long long
+seconds_left(void)
+{
+	return tamper("TTL " KEY);
+}
+
+/* A repair may come late, and be older than what was evicted meanwhile. */
+static void
+test_repair(BankRedis *redis)
+{
+	tamper("DEL " KEY);
+	repair(redis, 1, 5);
+	expect(redis, 1, 5, "what is missing is repaired");
+	tap_ok(seconds_left() > 0 && seconds_left() <= 60, "for a minute");
+	put(redis, 1, 5);
+	tap_is_int(seconds_left(), -1, "the same, put, lasts");
+	repair(redis, 1, 5);
+	tap_is_int(seconds_left(), -1, "what is there is not repaired");
+	repair(redis, 1, 4);
+	expect(redis, 1, 5, "nor what is newer");
+	repair(redis, 1, 6);
+	tap_ok(seconds_left() > 0, "what is older is repaired, for a minute");
+	put(redis, 1, 7);
+	tap_is_int(seconds_left(), -1, "a newer one, put, lasts");
+	tamper("DEL " KEY);
 }
 
 static void
@@ -291,6 +332,7 @@ static void
 test_all(BankRedis *redis)
 {
 	test_order(redis);
+	test_repair(redis);
 	test_note(redis);
 	test_note_of_another_server(redis);
 	test_garbage(redis, "HDEL " KEY " held");
