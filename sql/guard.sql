@@ -17,21 +17,8 @@ END
 $$;
 COMMENT ON FUNCTION bank_ledger.refuse_change() IS 'Trigger of the insert-only tables: raises 42501.';
 
--- The functions write through the table access method, where no trigger
--- fires.  So whatever fires this one is somebody else; a superuser may,
--- because a restore must.
 CREATE FUNCTION bank_ledger.refuse_writer() RETURNS trigger
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-    IF NOT (SELECT r.rolsuper FROM pg_roles AS r WHERE r.rolname = current_user) THEN
-        RAISE EXCEPTION 'table "%" is written by the functions of the ledger only', TG_TABLE_NAME
-            USING ERRCODE = 'insufficient_privilege',
-                  DETAIL = format('%s by role "%s" was refused.', TG_OP, current_user),
-                  HINT = 'Call a function of schema bank.';
-    END IF;
-    RETURN NULL;
-END
-$$;
+LANGUAGE c AS 'MODULE_PATHNAME', 'bank_guard_refuse_writer';
 COMMENT ON FUNCTION bank_ledger.refuse_writer() IS 'Trigger of the tables that only the functions write: raises 42501 for all but superusers.';
 
 -- A posting is dated into the open period, and a search database posts nothing,
@@ -53,7 +40,11 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
         ('insert_only_row', 'BEFORE DELETE OR UPDATE', 'ROW', 'refuse_change',
          ARRAY['account_event', 'transfer', 'epoch', 'operator_act', 'seal']),
         ('functions_only', 'BEFORE INSERT OR DELETE OR UPDATE OR TRUNCATE', 'STATEMENT', 'refuse_writer',
-         ARRAY['customer', 'account', 'account_event', 'transfer', 'hold']),
+         ARRAY['site', 'customer', 'account', 'account_event', 'transfer', 'hold', 'sealing', 'seal',
+               'heartbeat', 'epoch', 'operator_act', 'definition']),
+        ('functions_only_row', 'BEFORE INSERT OR DELETE OR UPDATE', 'ROW', 'refuse_writer',
+         ARRAY['site', 'customer', 'account', 'account_event', 'transfer', 'hold', 'sealing', 'seal',
+               'heartbeat', 'epoch', 'operator_act', 'definition']),
         ('tell_backends', 'AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE', 'STATEMENT', 'tell_backends',
          ARRAY['site', 'sealing'])) AS g (name, events, level, calls, relations)
     CROSS JOIN LATERAL unnest(g.relations) AS r (name)

@@ -280,6 +280,12 @@ CREATE INDEX operator_act_period_idx ON bank_ledger.operator_act USING brin (per
 COMMENT ON TABLE bank_ledger.operator_act IS 'Acts on a customer or a notification. Insert-only, not published.';
 COMMENT ON COLUMN bank_ledger.operator_act.period IS 'Number of the seal that covers the row.';
 
+CREATE TABLE bank_ledger.definition (
+    name   text PRIMARY KEY,
+    digest bytea NOT NULL
+);
+COMMENT ON TABLE bank_ledger.definition IS 'The functions as the extension''s script made them, not dumped: bank.verify() names what was replaced since.';
+
 -- ---------------------------------------------------------------------------
 -- bank_report
 -- ---------------------------------------------------------------------------

@@ -1,7 +1,10 @@
 -- What this database is: init, publish and the heartbeat.
+--
+-- Those that write run as their owner, a superuser, since nobody else may
+-- write their tables (guard.sql); who may call them, privileges.sql says.
 
 CREATE FUNCTION bank_ledger.init(role text, name text) RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
     here_system   bigint;
@@ -57,7 +60,7 @@ COMMENT ON FUNCTION bank_ledger.init(text, text) IS
 'Says what this database is: role ledger or search, and the name of the site. Starts the next epoch where the last one was of another system or timeline, and closes the journal where a restore left it open. Idempotent. Raises 22004, 22023.';
 
 CREATE FUNCTION bank_ledger.begin_epoch(seen integer) RETURNS integer
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     begun integer;
 BEGIN

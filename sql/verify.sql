@@ -17,12 +17,6 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION bank_ledger.definitions() IS 'The functions that belong to the extension, and digests of what they are.';
 
-CREATE TABLE bank_ledger.definition (
-    name   text PRIMARY KEY,
-    digest bytea NOT NULL
-);
-COMMENT ON TABLE bank_ledger.definition IS 'The functions as the extension''s script made them, not dumped: bank.verify() names what was replaced since.';
-
 CREATE FUNCTION bank_ledger.verify_structure()
 RETURNS TABLE (invariant text, subject text, detail text)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$

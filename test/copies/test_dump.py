@@ -96,6 +96,19 @@ def test_rights_and_triggers_came_along(restored):
     assert not restored.value("SELECT has_schema_privilege('public', 'bank', 'USAGE')")
 
 
+def test_it_is_closed_to_an_owner_of_its_tables(restored):
+    """And what follows works all the same."""
+    restored.rows('CREATE ROLE proprietor; GRANT USAGE, CREATE ON SCHEMA bank_ledger TO proprietor')
+    tables = [row['name'] for row in restored.rows(
+        "SELECT oid::regclass::text AS name FROM pg_class "
+        "WHERE relnamespace = 'bank_ledger'::regnamespace AND relkind = 'r'")]
+    for table in tables:
+        restored.rows(f'ALTER TABLE {table} OWNER TO proprietor')
+    refused = {table: restored.state_of(f'SET LOCAL ROLE proprietor; DELETE FROM {table}')
+               for table in tables}
+    assert len(tables) == 12 and refused == dict.fromkeys(tables, '42501')
+
+
 def test_named_it_is_a_ledger_of_the_next_epoch(ledger, restored):
     before = restored.value('SELECT max(number) FROM bank_ledger.epoch')
     restored.rows("SELECT bank_ledger.init('ledger', 'restored'), bank_ledger.publish()")

@@ -11,11 +11,23 @@ DO $$
 DECLARE
     owned text;
 BEGIN
-    FOREACH owned IN ARRAY ARRAY['customer', 'account', 'account_event', 'transfer', 'epoch', 'operator_act'] LOOP
+    FOR owned IN SELECT c.relname FROM pg_class AS c
+        WHERE c.relnamespace = 'bank_ledger'::regnamespace AND c.relkind = 'r'
+    LOOP
         EXECUTE format('ALTER TABLE bank_ledger.%I OWNER TO proprietor', owned);
     END LOOP;
 END
 $$;
+-- And may call what writes them.
+GRANT EXECUTE ON FUNCTION bank_ledger.init(text, text), bank_ledger.begin_epoch(integer),
+    bank_ledger.beat() TO proprietor;
+
+SELECT is_empty($$SELECT c.relname, g.name FROM pg_class AS c
+    CROSS JOIN (VALUES ('functions_only'), ('functions_only_row')) AS g (name)
+    LEFT JOIN pg_trigger AS t ON t.tgrelid = c.oid AND t.tgname = g.name
+    WHERE c.relnamespace = 'bank_ledger'::regnamespace AND c.relkind = 'r'
+      AND t.tgenabled IS DISTINCT FROM 'A'$$, 'every table of the ledger is closed, whatever the session');
+
 ALTER FUNCTION bank_ledger.refuse_change() OWNER TO proprietor;
 ALTER FUNCTION bank_ledger.refuse_writer() OWNER TO proprietor;
 
@@ -34,6 +46,25 @@ FROM (VALUES
     ('UPDATE bank_ledger.transfer SET amount = 1'),
     ('DELETE FROM bank_ledger.transfer'),
     ('TRUNCATE bank_ledger.transfer'),
+    ('INSERT INTO bank_ledger.site VALUES (true, ''ledger'', ''mine'')'),
+    ('UPDATE bank_ledger.site SET role = ''search'''),
+    ('DELETE FROM bank_ledger.site'),
+    ('TRUNCATE bank_ledger.site'),
+    ('MERGE INTO bank_ledger.site AS s USING (SELECT true) AS n ON true
+      WHEN MATCHED THEN UPDATE SET name = ''mine'''),
+    ('INSERT INTO bank_ledger.epoch SELECT max(number) + 1, 1, 1, now(), 1 FROM bank_ledger.epoch'),
+    ('INSERT INTO bank_ledger.operator_act VALUES (gen_random_uuid(), ''customer_closing'',
+      gen_random_uuid(), NULL, now(), ''somebody'', 1)'),
+    ('INSERT INTO bank_ledger.seal VALUES (1000, 0, ''x'', ''x'', now())'),
+    ('UPDATE bank_ledger.sealing SET period = period + 1'),
+    ('UPDATE bank_ledger.sealing SET barrier = NULL'),
+    ('DELETE FROM bank_ledger.sealing'),
+    ('INSERT INTO bank_ledger.heartbeat (at) VALUES (''infinity'')'),
+    ('DELETE FROM bank_ledger.heartbeat'),
+    ('INSERT INTO bank_ledger.definition VALUES (''mine'', ''x'')'),
+    ('UPDATE bank_ledger.definition SET digest = ''x'''),
+    ('DELETE FROM bank_ledger.definition'),
+    ('TRUNCATE bank_ledger.definition'),
     -- taking away what refuses
     ('ALTER TABLE bank_ledger.transfer DISABLE TRIGGER insert_only'),
     ('ALTER TABLE bank_ledger.transfer DISABLE TRIGGER ALL'),
@@ -82,9 +113,22 @@ FROM (VALUES
     ('ALTER TABLE public.own ADD COLUMN note text'),
     ('CREATE RULE own_rule AS ON DELETE TO public.own DO INSTEAD NOTHING'),
     ('DROP RULE own_rule ON public.own'),
-    ('DROP TABLE public.own')) AS s (statement);
+    ('DROP TABLE public.own'),
+    ('SELECT bank_ledger.init(''ledger'', ''renamed'')'),
+    ('SELECT bank_ledger.begin_epoch(0)'),
+    ('SELECT bank_ledger.beat()')) AS s (statement);
+
+-- A subscription writes row by row, and fires nothing by statement.
+RESET ROLE;
+ALTER TABLE bank_ledger.customer DISABLE TRIGGER functions_only;
+SET LOCAL ROLE proprietor;
+SELECT throws_ok(s.statement, '42501', NULL, s.statement || ', row by row')
+FROM (VALUES ('INSERT INTO bank_ledger.customer VALUES (gen_random_uuid(), ''open'', now())'),
+             ('UPDATE bank_ledger.customer SET status = ''open'''),
+             ('DELETE FROM bank_ledger.customer')) AS s (statement);
 
 RESET ROLE;
+ALTER TABLE bank_ledger.customer ENABLE ALWAYS TRIGGER functions_only;
 SELECT lives_ok(pg_temp.with_ids('SELECT bank.transfer({a}, {b}, 1)'),
                 'the functions write what nobody else may');
 SELECT lives_ok('ALTER TABLE bank_ledger.transfer ADD COLUMN extra text', 'a superuser may change a table');
