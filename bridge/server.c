@@ -1,5 +1,8 @@
 /*
  * The HTTP server of metrics and health.
+ *
+ * Promises: clients that send or read slowly keep nobody out.  There are few
+ * places, and whoever takes the last one ends the connection that is oldest.
  */
 #include "server.h"
 
@@ -20,7 +23,50 @@
 struct BridgeServer
 {
 	struct MHD_Daemon *daemon;
+	int			connections[CONNECTION_LIMIT];	/* their sockets, oldest first */
+	int			count;
 };
+
+static int
+socket_of(struct MHD_Connection *connection)
+{
+	return MHD_get_connection_info(connection,
+								   MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+}
+
+/* The library notices that it is shut down, and lets it go. */
+static void
+add_connection(BridgeServer *server, int connection)
+{
+	if (server->count == CONNECTION_LIMIT)
+		return;
+	server->connections[server->count++] = connection;
+	if (server->count == CONNECTION_LIMIT)
+		shutdown(server->connections[0], SHUT_RDWR);
+}
+
+static void
+remove_connection(BridgeServer *server, int connection)
+{
+	int			kept = 0;
+
+	for (int i = 0; i < server->count; i++)
+		if (server->connections[i] != connection)
+			server->connections[kept++] = server->connections[i];
+	server->count = kept;
+}
+
+/* Called where the requests are served.  The signature is libmicrohttpd's. */
+static void
+note_connection(void *user, struct MHD_Connection *connection, void **state,
+				enum MHD_ConnectionNotificationCode code)
+{
+	(void) state;
+	if (code == MHD_CONNECTION_NOTIFY_STARTED)
+		add_connection(user, socket_of(connection));
+	else
+		remove_connection(user, socket_of(connection));
+}
 
 static enum MHD_Result
 answer(struct MHD_Connection *connection, unsigned status,
@@ -106,7 +152,8 @@ parse_address(const BridgeConfig *config, struct sockaddr_storage *storage)
 }
 
 static struct MHD_Daemon *
-start_daemon(const struct sockaddr_storage *address, bool threaded)
+start_daemon(BridgeServer *server, const struct sockaddr_storage *address,
+			 bool threaded)
 {
 	unsigned	flags = MHD_USE_EPOLL;
 
@@ -116,6 +163,7 @@ start_daemon(const struct sockaddr_storage *address, bool threaded)
 		flags |= MHD_USE_IPv6;
 	return MHD_start_daemon(flags, 0, NULL, NULL, handle_request, NULL,
 							MHD_OPTION_SOCK_ADDR, address,
+							MHD_OPTION_NOTIFY_CONNECTION, note_connection, server,
 							MHD_OPTION_CONNECTION_LIMIT,
 							(unsigned) CONNECTION_LIMIT,
 							MHD_OPTION_CONNECTION_TIMEOUT,
@@ -125,33 +173,33 @@ start_daemon(const struct sockaddr_storage *address, bool threaded)
 							MHD_OPTION_END);
 }
 
+static bool
+listen_on(BridgeServer *server, const BridgeConfig *config, bool threaded)
+{
+	struct sockaddr_storage address;
+
+	if (parse_address(config, &address))
+		server->daemon = start_daemon(server, &address, threaded);
+	if (server->daemon == NULL)
+		bridge_log(BRIDGE_LOG_ERROR, "could not serve metrics",
+				   "address=%s port=%lld error=%s", config->http_address,
+				   (long long) config->http_port, strerror(errno));
+	return server->daemon != NULL;
+}
+
 bool
 bridge_server_start(const BridgeConfig *config, bool threaded,
 					BridgeServer **server)
 {
-	struct sockaddr_storage address;
-	struct MHD_Daemon *daemon;
-
 	*server = NULL;
 	if (config->http_port == 0)
 		return true;
-	daemon = parse_address(config, &address) ?
-		start_daemon(&address, threaded) : NULL;
-	if (daemon == NULL)
-	{
-		bridge_log(BRIDGE_LOG_ERROR, "could not serve metrics",
-				   "address=%s port=%lld error=%s", config->http_address,
-				   (long long) config->http_port, strerror(errno));
-		return false;
-	}
-	*server = malloc(sizeof(BridgeServer));
-	if (*server == NULL)
-	{
-		MHD_stop_daemon(daemon);
-		return false;
-	}
-	(*server)->daemon = daemon;
-	return true;
+	*server = calloc(1, sizeof(BridgeServer));
+	if (*server != NULL && listen_on(*server, config, threaded))
+		return true;
+	free(*server);
+	*server = NULL;
+	return false;
 }
 
 int

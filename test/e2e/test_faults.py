@@ -4,7 +4,10 @@ Each test kills something while clients move money, brings the stack back by
 deploy/up, lets it come to rest, and holds every system against the journal.
 """
 import signal
+import socket
+import threading
 import time
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -97,3 +100,48 @@ def test_killed_redis_is_read_around(stack):
     assert row == {'balance': 7, 'source': 'database'}
     stack.up()
     stack.quiet()
+
+
+SLOW_CLIENTS = 40
+ASKED = 50
+
+
+class SlowClients(threading.Thread):
+    """They send a request byte by byte, and come again when they are put out."""
+
+    def __init__(self, stack):
+        super().__init__(daemon=True)
+        at = urlsplit(stack.env['BANK_BRIDGE_METRICS_URL'])
+        self.address, self.over = (at.hostname, at.port), threading.Event()
+
+    def run(self):
+        clients = [None] * SLOW_CLIENTS
+        while not self.over.wait(0.05):
+            clients = [self.drip(client) for client in clients]
+        for client in filter(None, clients):
+            client.close()
+
+    def drip(self, client):
+        try:
+            client = client or socket.create_connection(self.address)
+            client.send(b'G')
+            return client
+        except OSError:
+            if client:
+                client.close()
+            return None
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        self.join()
+
+
+def test_slow_clients_keep_nobody_from_health(stack):
+    with SlowClients(stack):
+        for _ in range(ASKED):
+            assert stack.health()['healthy']
+            time.sleep(0.05)            # the clients' own rhythm
