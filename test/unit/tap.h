@@ -21,6 +21,7 @@ tap_ok(bool holds, const char *name)
 	tap_count++;
 	tap_failures += holds ? 0 : 1;
 	printf("%sok %d - %s\n", holds ? "" : "not ", tap_count, name);
+	fflush(stdout);				/* log lines may go to the same file */
 	return holds;
 }
 
