@@ -26,6 +26,15 @@ def under_load(stack, within_s=DEADLINE_S, **exceptions):
     checker.require_sound(stack, **exceptions)
 
 
+@contextlib.contextmanager
+def counted(stack, *metrics):
+    """Each of these counters counts what happens in the block."""
+    before = {name: stack.metric(name) for name in metrics}
+    yield
+    for name in metrics:
+        eventually(lambda name=name: stack.metric(name) > before[name], f'{name} counts')
+
+
 def require_ended(pids):
     eventually(lambda: all(map(ended, pids)), f'processes {pids} have ended')
 

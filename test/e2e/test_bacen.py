@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 import pytest
 
 import checker
+from faults import counted
 from stack import eventually, kill
 
 REFUSING = {'status': 503, 'times': 0}
@@ -58,8 +59,9 @@ def time_of(entry):
 
 def test_outage_delays_no_transfer_and_loses_none(stack, pair):
     stack.bacen_answers(REFUSING)
-    transfers = [moved(stack, pair) for _ in range(20)]
-    rows = [stack.notified(transfer, 'pending') for transfer in transfers]
+    with counted(stack, 'report_stored_total', 'report_sent_total', 'report_deferred_total'):
+        transfers = [moved(stack, pair) for _ in range(20)]
+        rows = [stack.notified(transfer, 'pending') for transfer in transfers]
     # Not tried are those for which no connection was free.
     assert {(row['attempts'], row['last_status']) for row in rows} <= {(1, 503), (0, None)}
     assert any(row['attempts'] for row in rows)
@@ -121,8 +123,9 @@ def test_accepted_without_saying_so_is_accepted_once(stack, pair, answer, status
 
 def test_refused_for_good_is_dead_until_requeued(stack, pair):
     stack.bacen_answers({'status': 422, 'body': '{"erro": "conta"}', 'times': 1})
-    transfer = moved(stack, pair)
-    row = stack.notified(transfer, 'dead')
+    with counted(stack, 'report_refused_total', 'report_given_up'):
+        transfer = moved(stack, pair)
+        row = stack.notified(transfer, 'dead')
     assert (row['last_status'], row['next_attempt_at']) == (422, None)
     assert 'conta' in row['last_error']
     stack.retry()
@@ -130,6 +133,7 @@ def test_refused_for_good_is_dead_until_requeued(stack, pair):
     assert stack.ledger.row('SELECT bank_report.requeue(%s) AS done', transfer)['done']
     assert delivered_by_retry(stack, transfer)['attempts'] == 2
     assert attempts(stack.heard(transfer)) == ['1', '2']
+    eventually(lambda: stack.metric('report_given_up') == 0, 'none is given up')
 
 
 def test_slow_bacen_slows_nothing(stack, pair):
@@ -178,6 +182,7 @@ def test_hanging_bacen_fills_all_places(stack, pair):
         eventually(lambda: stack.ledger.row(attempts, keys)['stored'] == len(keys),
                    'all are stored', seconds=20)
         assert stack.ledger.row(attempts, keys)['untried'] >= len(keys) - PLACES
+        eventually(lambda: stack.metric('report_sending') >= 1, 'some are under way')
     finally:
         kill(bacen, signal.SIGCONT)
 

@@ -6,7 +6,7 @@ import re
 import orders
 from brokers import (ROLES, here, is_not_ready, require_held_up, run_once, stays, stop_bridge,
                      unconfirmed)
-from faults import own_bridge, under_load
+from faults import counted, own_bridge, under_load
 from stack import RUN, eventually
 
 LOG = RUN / 'log/bridge.log'
@@ -20,9 +20,10 @@ def test_record_refused_for_its_size(stack):
     said = LOG.stat().st_size
     orders.set_topic(broker, 'bank.transfers', 'max.message.bytes', '500')
     try:
-        moved = stack.transfer(payer, payee, 1)['transfer_id']
-        after = here(stack)
-        eventually(lambda: is_not_ready(stack, 'publish', 'exit code 5'), 'publish ends')
+        with counted(stack, 'publish_delivery_errors_total'):
+            moved = stack.transfer(payer, payee, 1)['transfer_id']
+            after = here(stack)
+            eventually(lambda: is_not_ready(stack, 'publish', 'exit code 5'), 'publish ends')
         assert re.search(f'"kafka refuses a record" topic=bank.transfers record={moved} '
                          r'error="Broker: Message size too large" hint=.*max\.message\.bytes',
                          LOG.read_bytes()[said:].decode())

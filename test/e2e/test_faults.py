@@ -3,6 +3,7 @@
 Each test kills something while clients move money, brings the stack back by
 deploy/up, lets it come to rest, and holds every system against the journal.
 """
+import contextlib
 import signal
 import socket
 import threading
@@ -12,7 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 
 import checker
-from faults import SOME, own_bridge, require_ended, under_load
+from faults import SOME, counted, own_bridge, require_ended, under_load
 from stack import ended, eventually, kill
 
 STOP_S = 10             # in which SIGTERM must have ended the bridge
@@ -37,7 +38,8 @@ def test_killed_supervisor(stack):
 
 
 def test_killed_postmaster(stack):
-    with under_load(stack):
+    with counted(stack, 'publish_connects_total', 'project_database_errors_total',
+                 'report_database_errors_total'), under_load(stack):
         killed = stack.part('postgresql')
         kill(killed)
         require_ended([killed])
@@ -95,10 +97,62 @@ def test_killed_redis_is_read_around(stack):
     """Redis away: a balance comes from the database."""
     _, account = stack.customer('BRL', money=7)
     stack.quiet()
-    kill(stack.part('redis'))
-    row = stack.ledger.row('SELECT balance, source FROM bank.balance(%s)', account)
-    assert row == {'balance': 7, 'source': 'database'}
+    with counted(stack, 'project_redis_errors_total'):
+        kill(stack.part('redis'))
+        row = stack.ledger.row('SELECT balance, source FROM bank.balance(%s)', account)
+        assert row == {'balance': 7, 'source': 'database'}
     stack.up()
+    stack.quiet()
+
+
+SEGMENT = 16 * 1024 * 1024
+WAITING = ('publish_in_flight_records', 'publish_in_flight_transactions', 'publish_queue_bytes')
+
+
+@contextlib.contextmanager
+def little_wal(stack):
+    """A slot soon holds more WAL than the server would keep for itself, and has
+    a limit."""
+    stack.ledger.rows("ALTER SYSTEM SET max_wal_size = '32MB'")
+    stack.ledger.rows("ALTER SYSTEM SET max_slot_wal_keep_size = '1GB'")
+    stack.ledger.rows('SELECT pg_reload_conf()')
+    try:
+        yield
+    finally:
+        for name in ('max_wal_size', 'max_slot_wal_keep_size'):
+            stack.ledger.rows(f'ALTER SYSTEM RESET {name}')
+        stack.ledger.rows('SELECT pg_reload_conf()')
+
+
+def test_metrics_of_a_silent_broker(stack):
+    """Records, bytes and seconds that wait, and how the slot stands: told while
+    it lasts, and over when it is over."""
+    _, payer, payee = stack.customer('BRL', 'BRL', money=100)
+    stack.quiet()
+    assert stack.metric('publish_safe_wal_bytes') == -1
+    broker = stack.part('kafka')
+    with little_wal(stack):
+        safe = eventually(lambda: max(stack.metric('publish_safe_wal_bytes'), 0), 'a limit is told')
+        kill(broker, signal.SIGSTOP)
+        try:
+            stack.transfer(payer, payee, 1)
+            for name in WAITING:
+                eventually(lambda name=name: stack.metric(name) > 0, f'{name} grows')
+            for _ in range(4):
+                stack.ledger.rows("SELECT pg_logical_emit_message(false, 'test', 'x')")
+                stack.ledger.rows('SELECT pg_switch_wal()')
+            eventually(lambda: stack.metric('publish_slot_state') == 1, 'more than max_wal_size')
+            assert stack.metric('publish_lag_bytes') > 3 * SEGMENT
+            assert stack.metric('publish_safe_wal_bytes') <= safe - 3 * SEGMENT
+            late = eventually(lambda: float(stack.sample('publish_lag_seconds')), 'it is late')
+            eventually(lambda: float(stack.sample('publish_lag_seconds')) > late + 1, 'and later')
+        finally:
+            kill(broker, signal.SIGCONT)
+        eventually(lambda: all(stack.metric(name) == 0 for name in WAITING), 'nothing waits')
+        eventually(lambda: float(stack.sample('publish_lag_seconds')) <= late, 'it is not late')
+        eventually(lambda: stack.ledger.rows('CHECKPOINT') or
+                   stack.metric('publish_slot_state') == 0, 'the slot has moved on')
+    eventually(lambda: stack.metric('publish_safe_wal_bytes') == -1, 'no limit is told')
     stack.quiet()
 
 

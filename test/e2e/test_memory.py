@@ -17,15 +17,16 @@ CATCH_UP_S = 300
 
 
 class Watch(threading.Thread):
-    """Measures the bridge's memory until it is told to stop."""
+    """Measures the bridge's memory, or something else, until it is told to stop."""
 
-    def __init__(self, stack):
+    def __init__(self, stack, measure=None):
         super().__init__(daemon=True)
-        self.stack, self.peak, self.over = stack, 0, threading.Event()
+        self.measure = measure or stack.bridge_memory
+        self.peak, self.over = 0, threading.Event()
 
     def run(self):
         while not self.over.wait(0.05):
-            self.peak = max(self.peak, self.stack.bridge_memory())
+            self.peak = max(self.peak, self.measure())
 
     def __enter__(self):
         self.start()
@@ -34,6 +35,15 @@ class Watch(threading.Thread):
     def __exit__(self, *_):
         self.over.set()
         self.join()
+
+
+def lag_seconds(stack, role):
+    return float(stack.sample(f'{role}_lag_seconds'))
+
+
+def late(stack, role):
+    """Watches how far behind a role is."""
+    return Watch(stack, lambda: lag_seconds(stack, role))
 
 
 def move(stack, payer, payee, count):
@@ -63,10 +73,12 @@ def test_memory_through_a_catch_up(stack):
                       1000000 + CHANGES, customer)
     move(stack, payer, payee, BATCH)
     script('up')
-    with Watch(stack) as watch:
+    with Watch(stack) as watch, late(stack, 'project') as project, late(stack, 'report') as report:
         stack.published()
         eventually(lambda: stack.metric('project_lag_records') == 0
                    and stack.metric('report_lag_records') == 0, 'all is stored', CATCH_UP_S)
     assert watch.peak < LIMIT, f'{watch.peak} bytes'
+    assert project.peak > 0 and report.peak > 0, 'that they are late is told'
     stack.quiet()
+    assert lag_seconds(stack, 'project') == lag_seconds(stack, 'report') == 0
     checker.require_sound(stack)
