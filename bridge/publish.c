@@ -45,6 +45,8 @@
 
 static const char heartbeat_query[] = "SELECT bank_ledger.beat()";
 
+static const char seal_query[] = "SELECT bank_ledger.seal_next()";
+
 /* How the slot stands: end of WAL, what is confirmed, what is safe, its state. */
 static const char slot_query[] =
 	"SELECT pg_catalog.pg_current_wal_lsn(), s.confirmed_flush_lsn,"
@@ -90,6 +92,8 @@ struct Publisher
 	bool		reply_due;		/* the server asks for feedback */
 	const Question *asked;		/* its answer is awaited */
 	int64_t		asked_at;
+	const Question *sealing;	/* or NULL: no step towards a seal is taken */
+	int64_t		seal_at;
 	int64_t		heard_at;		/* when the server last said something */
 	int64_t		turned_at;		/* when the loop's last turn began */
 	int64_t		status_at;
@@ -232,25 +236,24 @@ take_answer(Publisher *publisher, const Question *question, const PGresult *resu
 }
 
 static bool
-take_answers(Publisher *publisher)
+take_answers(Publisher *publisher, PGconn *conn, const Question **asked)
 {
-	PGconn	   *sql = publisher->session.sql;
 	PGresult   *result;
 	bool		goes_on = true;
 
-	if (PQconsumeInput(sql) == 0)
+	if (PQconsumeInput(conn) == 0)
 	{
-		bridge_log(BRIDGE_LOG_WARNING, "connection for heartbeats lost",
-				   "error=%s", PQerrorMessage(sql));
+		bridge_log(BRIDGE_LOG_WARNING, "connection for questions lost",
+				   "error=%s", PQerrorMessage(conn));
 		return false;
 	}
-	while (PQisBusy(sql) == 0 && (result = PQgetResult(sql)) != NULL)
+	while (PQisBusy(conn) == 0 && (result = PQgetResult(conn)) != NULL)
 	{
-		goes_on = take_answer(publisher, publisher->asked, result) && goes_on;
+		goes_on = take_answer(publisher, *asked, result) && goes_on;
 		PQclear(result);
 	}
-	if (PQisBusy(sql) == 0)
-		publisher->asked = NULL;
+	if (PQisBusy(conn) == 0)
+		*asked = NULL;
 	return goes_on;
 }
 
@@ -275,6 +278,19 @@ ask(Publisher *publisher, int64_t now)
 		return PQsendQuery(publisher->session.sql, questions[i].query) == 1;
 	}
 	return true;
+}
+
+/* A step towards the next seal; how long it takes, the journal decides. */
+static bool
+seal(Publisher *publisher, int64_t now)
+{
+	static const Question step = {seal_query, 0, NULL};
+
+	if (publisher->sealing != NULL || now < publisher->seal_at)
+		return true;
+	publisher->seal_at = now + interval_of(publisher, &step);
+	publisher->sealing = &step;
+	return PQsendQuery(publisher->session.sealing, step.query) == 1;
 }
 
 static bool
@@ -305,13 +321,14 @@ wait_for_event(Publisher *publisher, bool at_hand)
 		{.fd = bridge_producer_fd(&publisher->producer), .events = POLLIN},
 		{.fd = PQsocket(session->wal.conn), .events = wal_events},
 		{.fd = PQsocket(session->sql), .events = POLLIN},
+		{.fd = PQsocket(session->sealing), .events = POLLIN},
 	};
 
 	if (bridge_producer_has_room(&publisher->producer))
 		fds[2].events |= POLLIN;
 	if (fds[2].events == 0)
 		fds[2].fd = -1;
-	poll(fds, 4, at_hand ? 0 : TICK_MS / 4);
+	poll(fds, 5, at_hand ? 0 : TICK_MS / 4);
 }
 
 /* Takes frames while there is room; *at_hand: it stopped before the last. */
@@ -357,7 +374,7 @@ do_due(Publisher *publisher)
 	int64_t		now = bridge_clock_ms();
 
 	return !is_silent(publisher, now) && record_position(publisher, now) &&
-		send_status(publisher, now) && ask(publisher, now);
+		send_status(publisher, now) && ask(publisher, now) && seal(publisher, now);
 }
 
 /*
@@ -404,7 +421,9 @@ turn(Publisher *publisher)
 	if (bridge_producer_has_room(&publisher->producer) &&
 		!bridge_wal_consume(&session->wal))
 		return BRIDGE_SESSION_RETRY;
-	return take_answers(publisher) ? BRIDGE_EXIT_OK : BRIDGE_SESSION_RETRY;
+	return take_answers(publisher, session->sql, &publisher->asked) &&
+		take_answers(publisher, session->sealing, &publisher->sealing) ?
+		BRIDGE_EXIT_OK : BRIDGE_SESSION_RETRY;
 }
 
 static int
@@ -413,7 +432,8 @@ stream_until_end(Publisher *publisher)
 	int64_t		health_at = 0;
 	int			code = BRIDGE_EXIT_OK;
 
-	publisher->asked = NULL;
+	publisher->asked = publisher->sealing = NULL;
+	publisher->seal_at = 0;
 	publisher->turned_at = bridge_clock_ms();
 	memset(publisher->ask_at, 0, sizeof(publisher->ask_at));
 	publisher->status_at = 0;

@@ -41,8 +41,18 @@ check_catalog(BridgeSession *session)
 	return code == BRIDGE_EXIT_FAILED ? BRIDGE_SESSION_RETRY : (int) code;
 }
 
+/* A period has as many rows as came while nobody sealed: no limit of time. */
+static PGconn *
+connect_for_seals(const char *dsn)
+{
+	PGconn	   *conn = bridge_database_connect(dsn, BRIDGE_DATABASE_SQL);
+
+	PQclear(PQexec(conn, "SET statement_timeout = 0"));
+	return conn;
+}
+
 static int
-connect_both(BridgeSession *session)
+connect_all(BridgeSession *session)
 {
 	const char *dsn = session->config->publish_dsn;
 	int			code;
@@ -53,7 +63,9 @@ connect_both(BridgeSession *session)
 	code = check_catalog(session);
 	if (code != BRIDGE_EXIT_OK)
 		return unhealthy(code, "ledger is not as it must be");
-	if (!bridge_wal_connect(&session->wal, dsn, &session->identity))
+	session->sealing = connect_for_seals(dsn);
+	if (session->sealing == NULL ||
+		!bridge_wal_connect(&session->wal, dsn, &session->identity))
 		return unhealthy(BRIDGE_SESSION_RETRY, "postgresql cannot be reached");
 	bridge_metrics_set(BRIDGE_METRIC_PUBLISH_LAG_BYTES,
 					   (int64_t) (session->catalog.flushed_lsn -
@@ -250,7 +262,7 @@ tell_start(const BridgeSession *session)
 int
 bridge_session_open(BridgeSession *session)
 {
-	int			code = connect_both(session);
+	int			code = connect_all(session);
 
 	if (code == BRIDGE_EXIT_OK)
 		code = start_stream(session);
@@ -292,5 +304,7 @@ bridge_session_close(BridgeSession *session)
 	bridge_tail_close(session->stream.tail);
 	session->stream.tail = NULL;
 	PQfinish(session->sql);
+	PQfinish(session->sealing);
 	session->sql = NULL;
+	session->sealing = NULL;
 }

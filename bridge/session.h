@@ -1,6 +1,6 @@
 /*
- * A session of publish with PostgreSQL: its two connections, and what must be
- * true before the stream is read.
+ * A session of publish with PostgreSQL: its three connections, and what must
+ * be true before the stream is read.
  */
 #ifndef BRIDGE_SESSION_H
 #define BRIDGE_SESSION_H
@@ -24,6 +24,7 @@ typedef struct BridgeSession
 	const BridgeConfig *config;
 	BridgeProducer *producer;
 	PGconn	   *sql;
+	PGconn	   *sealing;		/* a step may take long, and others must not wait */
 	BridgeWal	wal;
 	BridgeWalIdentity identity;
 	BridgeCatalog catalog;

@@ -5,10 +5,11 @@ REVOKE ALL ON ALL TABLES IN SCHEMA bank, bank_ledger, bank_report, bank_search F
 REVOKE ALL ON ALL SEQUENCES IN SCHEMA bank_ledger FROM PUBLIC;
 REVOKE ALL ON ALL ROUTINES IN SCHEMA bank, bank_ledger, bank_report, bank_search FROM PUBLIC;
 
--- bank-bridge publish: reads what it publishes, and beats.
+-- bank-bridge publish: reads what it publishes, beats and seals.
 GRANT USAGE ON SCHEMA bank_ledger TO bank_publish;
 GRANT SELECT ON bank_ledger.site, bank_ledger.epoch TO bank_publish;
-GRANT EXECUTE ON FUNCTION bank_ledger.beat(), bank_ledger.accounts_ahead() TO bank_publish;
+GRANT EXECUTE ON FUNCTION bank_ledger.beat(), bank_ledger.seal_next(), bank_ledger.accounts_ahead()
+    TO bank_publish;
 
 -- bank-bridge project: alone writes the read model.
 GRANT USAGE ON SCHEMA bank_search TO bank_project;

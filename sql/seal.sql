@@ -99,7 +99,7 @@ COMMENT ON FUNCTION bank.seal(integer, integer) IS
 -- its id, the barrier, under the same lock has it after they were told.  No clock
 -- is asked.
 CREATE FUNCTION bank_ledger.seal_next() RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     state  bank_ledger.sealing;
     newest bank_ledger.seal;
@@ -135,4 +135,4 @@ BEGIN
     UPDATE bank_ledger.sealing SET period = state.period + 1, barrier = NULL;
 END
 $$;
-COMMENT ON FUNCTION bank_ledger.seal_next() IS 'Takes the next step towards the next seal; two steps, each in a transaction of its own that has written nothing before, make one.';
+COMMENT ON FUNCTION bank_ledger.seal_next() IS 'Takes the next step towards the next seal; two steps, each in a transaction of its own that has written nothing before, make one. Reads all rows of the period that it seals. Called every 30 s by bank-bridge publish.';

@@ -105,12 +105,10 @@ COMMENT ON FUNCTION bank_ledger.publish() IS
 CREATE FUNCTION bank_ledger.beat() RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    -- First, since it asks for a transaction that has no id yet.
-    PERFORM bank_ledger.seal_next();
     -- The start, since it comes before the transaction's id (extension/horizon.c).
     INSERT INTO bank_ledger.heartbeat (at) VALUES (now());
     DELETE FROM bank_ledger.heartbeat AS h WHERE h.at < clock_timestamp() - interval '1 day';
 END
 $$;
 COMMENT ON FUNCTION bank_ledger.beat() IS
-'Inserts a heartbeat row, prunes those older than a day, and takes a step towards the next seal. Called every 30 s by bank-bridge publish.';
+'Inserts a heartbeat row and prunes those older than a day. Called every 30 s by bank-bridge publish.';

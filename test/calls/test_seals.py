@@ -28,15 +28,15 @@ def newest(session):
     return session.value('SELECT coalesce(max(number), 0) FROM bank_ledger.seal')
 
 
-def beat(session, times=4):
+def step(session, times=4):
     for _ in range(times):
-        session.rows('SELECT bank_ledger.beat()')
+        session.rows('SELECT bank_ledger.seal_next()')
 
 
 def seal_past(session, number):
-    """Beats until a period is sealed: any transaction may hold it back a while."""
+    """Takes steps until a period is sealed: any transaction may hold it back a while."""
     def is_sealed():
-        beat(session, 1)
+        step(session, 1)
         return newest(session) >= number
     wait_until(is_sealed, f'period {number} is sealed')
 
@@ -63,7 +63,7 @@ def test_a_seal_waits_for_every_posting_of_its_period(operator, session, pair):
     session.rows('BEGIN')
     transfer_id = session.value(TRANSFER, *pair)
     period = period_of(session, transfer_id)
-    beat(operator, 6)
+    step(operator, 6)
     assert newest(operator) == period - 1, 'sealed before its last row was committed'
     session.rows('COMMIT')
     seal_past(operator, period)
@@ -97,7 +97,7 @@ def test_a_seal_covers_an_act_that_is_committed_late(operator, session, level):
     session.rows('SELECT bank.inactivate_customer(%s)', customer)
     period = session.value('SELECT period FROM bank_ledger.operator_act WHERE customer_id = %s',
                            customer)
-    beat(operator, 6)
+    step(operator, 6)
     assert newest(operator) < period, 'sealed before its last row was committed'
     session.rows('COMMIT')
     seal_past(operator, period)
@@ -113,7 +113,7 @@ def test_a_backend_that_waited_posts_in_the_period_open_then(operator, session, 
         return operator.value(f'SELECT {column} FROM bank_ledger.sealing')
 
     def advanced(column, before):
-        beat(operator, 1)
+        step(operator, 1)
         return sealing(column) != before
 
     wait_until(lambda: advanced('barrier', None), 'the period before can be sealed')
@@ -146,7 +146,7 @@ def test_of_two_at_once_one_takes_a_step(operator, session):
 def test_an_id_older_than_the_opening_is_no_barrier(operator, session, pair):
     """Whoever gets his id between it and the opening posts in the period before."""
     opener, late = Session(), Session()
-    wait_until(lambda: beat(operator, 1) or operator.value(
+    wait_until(lambda: step(operator, 1) or operator.value(
         'SELECT barrier IS NOT NULL FROM bank_ledger.sealing'), 'the period before can be sealed')
     opener.rows('BEGIN')
     wait_until(lambda: opener.rows('SELECT bank_ledger.seal_next()') and opener.value(
@@ -158,7 +158,7 @@ def test_an_id_older_than_the_opening_is_no_barrier(operator, session, pair):
     opener.rows('COMMIT')
     late.rows('SELECT bank_ledger.seal_next()')
     late.rows('COMMIT')
-    beat(operator, 6)
+    step(operator, 6)
     assert newest(operator) < period, 'sealed before its last row was committed'
     session.rows('COMMIT')
     seal_past(operator, period)

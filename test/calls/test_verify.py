@@ -67,12 +67,12 @@ def test_it_is_sound_while_others_write(operator, session, accounts):
     def hold(writer):
         writer.rows(HOLD, *accounts[:2])
 
-    def beat(writer):
-        writer.rows('SELECT bank_ledger.beat()')
+    def seal(writer):
+        writer.rows('SELECT bank_ledger.seal_next()')
 
     session.rows('SET default_transaction_read_only = on')
     found = []
-    with Writers(post, post, hold, beat) as writers:
+    with Writers(post, post, hold, seal) as writers:
         wait_until(lambda: writers.failures or all(n > 2 for n in writers.done),
                    'all of them write')
         before = list(writers.done)

@@ -35,6 +35,7 @@ class Ledger(Session):
                   [one] * 70, [two] * 70, [1] * 70)
         self.rows('SELECT bank.set_limit(%s, 500)', one)
         self.rows('SELECT bank_ledger.beat()')
+        self.rows('SELECT bank_ledger.seal_next()')
 
     def account(self, customer):
         return self.value('SELECT account_id FROM bank.create_account(%s)', customer)

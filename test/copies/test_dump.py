@@ -25,12 +25,12 @@ def make_cluster(copy):
 
 
 def seal(session):
-    """Beats until there is one seal more; any transaction may hold it back."""
+    """Takes steps until there is one seal more; any transaction may hold it back."""
     newest = 'SELECT coalesce(max(number), 0) FROM bank_ledger.seal'
     sealed, end = session.value(newest), time.monotonic() + DEADLINE_S
     while session.value(newest) == sealed:
         assert time.monotonic() < end, f'nothing was sealed after {sealed}'
-        session.rows('SELECT bank_ledger.beat()')
+        session.rows('SELECT bank_ledger.seal_next()')
 
 
 @pytest.fixture(scope='module')

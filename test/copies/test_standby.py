@@ -36,7 +36,8 @@ def standby(ledger):
 def test_every_writer_is_refused(ledger, standby):
     session = standby.session()
     calls = ledger.writers() + ["SELECT bank_ledger.init('ledger', 'test')",
-                                'SELECT bank_ledger.publish()', 'SELECT bank_ledger.beat()']
+                                'SELECT bank_ledger.publish()', 'SELECT bank_ledger.beat()',
+                                'SELECT bank_ledger.seal_next()']
     seen = {call: session.state_of(call) for call in calls}
     assert seen == dict.fromkeys(seen, '25006')
 

@@ -255,7 +255,7 @@ def sound_stack(whole_stack):
     whole_stack.ledger.rows('SELECT bank.inactivate_customer(%s)', whole_stack.customer()[0])
     whole_stack.notified(moved['transfer_id'], 'delivered')
     for _ in range(4):
-        whole_stack.ledger.rows('SELECT bank_ledger.beat()')
+        whole_stack.ledger.rows('SELECT bank_ledger.seal_next()')
     whole_stack.quiet()
     seen = Seen(whole_stack, moved['transfer_id'])
     assert seen.complaints() == []

@@ -208,7 +208,7 @@ def test_a_seal_is_told_and_can_be_held_against_the_ledger(stack):
                               'WHERE to_account = %s', account)['n']
 
     def is_sealed():
-        stack.ledger.rows('SELECT bank_ledger.beat()')
+        stack.ledger.rows('SELECT bank_ledger.seal_next()')
         return stack.ledger.row('SELECT max(number) >= %s AS yes FROM bank_ledger.seal',
                                 period)['yes']
 
@@ -233,7 +233,7 @@ def test_age_of_the_newest_seal_is_told(stack):
     newest = 'SELECT max(number) AS n FROM bank_ledger.seal'
 
     def sealed(number):
-        stack.ledger.rows('SELECT bank_ledger.beat()')
+        stack.ledger.rows('SELECT bank_ledger.seal_next()')
         return (stack.ledger.row(newest)['n'] or 0) > number
 
     def age():

@@ -10,11 +10,13 @@ import time
 import pytest
 
 import checker
+from brokers import stop_bridge
 from faults import own_bridge, require_ended, under_load
 from stack import RUN, ended, eventually, kill
 
 KILLS = 5
 SENDER_TIMEOUT_S = 3
+QUESTION_S = 10         # what other questions of the bridge may take
 
 
 def restart_publisher(stack):
@@ -118,7 +120,7 @@ def test_server_killed_before_anything_was_sent(stack):
     stack.published()
     heartbeats_wait = stack.session()
     heartbeats_wait.begin()
-    heartbeats_wait.rows('LOCK TABLE bank_ledger.heartbeat')
+    heartbeats_wait.rows('LOCK TABLE bank_ledger.heartbeat, bank_ledger.sealing')
     restart_publisher(stack)
     publisher, postmaster = stack.role('publish'), stack.part('postgresql')
     kill(publisher, signal.SIGSTOP)
@@ -131,6 +133,35 @@ def test_server_killed_before_anything_was_sent(stack):
     kill(publisher, signal.SIGCONT)
     stack.quiet()
     checker.require_sound(stack)
+
+
+def test_a_period_that_takes_long_to_seal(stack):
+    """Longer than any question may take, as one does that began while no bridge
+    was there to end it: the step is not given up, and hearts beat meanwhile."""
+    def newest():
+        return stack.ledger.row('SELECT coalesce(max(number), 0) AS n FROM bank_ledger.seal')['n']
+
+    def waits():
+        return stack.ledger.row(
+            "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query = "
+            "'SELECT bank_ledger.seal_next()' AND "
+            f"clock_timestamp() - query_start > '{QUESTION_S + 1} s'")
+
+    stop_bridge(stack)
+    eventually(lambda: stack.ledger.rows('SELECT bank_ledger.seal_next()') and stack.ledger.row(
+        'SELECT barrier IS NOT NULL AS is_set FROM bank_ledger.sealing')['is_set'],
+        'a period can be sealed')
+    number, reader = newest(), stack.session()
+    reader.begin()
+    reader.rows('LOCK TABLE bank_ledger.operator_act')
+    with own_bridge('run', 'publish,project,report', publish_heartbeat_s='1'):
+        eventually(waits, 'a step waits for the rows')
+        beats = stack.metric('publish_heartbeats_total')
+        eventually(lambda: stack.metric('publish_heartbeats_total') > beats, 'hearts beat')
+        reader.commit()
+        eventually(lambda: newest() > number, 'the period is sealed')
+    stack.up()
+    stack.quiet()
 
 
 def letters(stack):

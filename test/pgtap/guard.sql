@@ -20,7 +20,7 @@ END
 $$;
 -- And may call what writes them.
 GRANT EXECUTE ON FUNCTION bank_ledger.init(text, text), bank_ledger.begin_epoch(integer),
-    bank_ledger.beat() TO proprietor;
+    bank_ledger.beat(), bank_ledger.seal_next() TO proprietor;
 
 SELECT is_empty($$SELECT c.relname, g.name FROM pg_class AS c
     CROSS JOIN (VALUES ('functions_only'), ('functions_only_row')) AS g (name)
@@ -116,7 +116,8 @@ FROM (VALUES
     ('DROP TABLE public.own'),
     ('SELECT bank_ledger.init(''ledger'', ''renamed'')'),
     ('SELECT bank_ledger.begin_epoch(0)'),
-    ('SELECT bank_ledger.beat()')) AS s (statement);
+    ('SELECT bank_ledger.beat()'),
+    ('SELECT bank_ledger.seal_next()')) AS s (statement);
 
 -- A subscription writes row by row, and fires nothing by statement.
 RESET ROLE;

@@ -40,6 +40,7 @@ SELECT set_eq(
     ('bank_publish', 'SELECT', 'bank_ledger.site'),
     ('bank_publish', 'SELECT', 'bank_ledger.epoch'),
     ('bank_publish', 'EXECUTE', 'bank_ledger.beat()'),
+    ('bank_publish', 'EXECUTE', 'bank_ledger.seal_next()'),
     ('bank_publish', 'EXECUTE', 'bank_ledger.accounts_ahead()'),
     ('bank_project', 'USAGE', 'schema bank_search'),
     ('bank_project', 'SELECT', 'bank_search.balance'),
@@ -123,6 +124,7 @@ FROM visitor;
 
 SET LOCAL ROLE bank_publish;
 SELECT lives_ok('SELECT bank_ledger.beat()', 'bank_publish beats');
+SELECT lives_ok('SELECT bank_ledger.seal_next()', 'and seals');
 SELECT throws_ok('DELETE FROM bank_ledger.heartbeat', '42501', NULL, 'and prunes only by beating');
 SELECT throws_ok($$SELECT bank.deposit('a0000000-0000-4000-8000-000000000001', 1)$$, '42501', NULL,
                  'and moves no money');

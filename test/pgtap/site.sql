@@ -88,7 +88,7 @@ SELECT max(number) + 1, 42, 1, clock_timestamp() FROM bank_ledger.epoch;
 SELECT lives_ok($$SELECT bank_ledger.init('ledger', 'test')$$, 'init as ledger');
 SELECT is(barrier, NULL, 'and lifts it in the next') FROM bank_ledger.sealing;
 DELETE FROM bank_ledger.sealing;
-SELECT lives_ok('SELECT bank_ledger.beat()', 'where nothing is to be sealed, the heart beats on');
+SELECT lives_ok('SELECT bank_ledger.seal_next()', 'where nothing is to be sealed, no step is taken');
 SELECT lives_ok($$SELECT bank_ledger.init('ledger', 'test')$$, 'init as ledger');
 
 -- A restored ledger begins an epoch above all that anybody has seen.
