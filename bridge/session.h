@@ -24,7 +24,8 @@ typedef struct BridgeSession
 	const BridgeConfig *config;
 	BridgeProducer *producer;
 	PGconn	   *sql;
-	PGconn	   *sealing;		/* a step may take long, and others must not wait */
+	PGconn	   *sealing;		/* a step may take long, and others must not
+								 * wait */
 	BridgeWal	wal;
 	BridgeWalIdentity identity;
 	BridgeCatalog catalog;
