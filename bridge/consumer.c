@@ -58,7 +58,6 @@ static const Property properties[] = {
 	{"auto.offset.reset", "error"},
 	{"isolation.level", "read_committed"},
 	{"enable.partition.eof", "false"},
-	{"allow.auto.create.topics", "false"},
 	{"queued.min.messages", "10000"},
 	{"queued.max.messages.kbytes", "1024"},
 	{"fetch.max.bytes", "1048576"},

@@ -35,7 +35,6 @@ typedef struct Property
 static const Property properties[] = {
 	{"enable.partition.eof", "true"},
 	{"auto.offset.reset", "error"},
-	{"allow.auto.create.topics", "false"},
 	{"fetch.wait.max.ms", "5"},
 	{"fetch.error.backoff.ms", "50"},
 	{"queued.min.messages", "200"},

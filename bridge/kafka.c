@@ -157,11 +157,13 @@ open_socket(int domain, int type, int protocol, void *opaque)
 	return fd;
 }
 
+/* A topic that a broker makes by itself is not as init makes it. */
 static rd_kafka_conf_t *
 new_conf(void)
 {
 	rd_kafka_conf_t *conf = rd_kafka_conf_new();
 
+	bridge_kafka_set(conf, "allow.auto.create.topics", "false");
 	rd_kafka_conf_set_log_cb(conf, write_log);
 	rd_kafka_conf_set_socket_cb(conf, open_socket);
 	set_defaults(conf, defaults, sizeof(defaults) / sizeof(defaults[0]));

@@ -502,6 +502,7 @@ bridge_producer_record(BridgeProducer *producer, const BridgePosition *position)
 	if (value != NULL)
 		error = rd_kafka_producev(producer->client,
 								  RD_KAFKA_V_TOPIC(BANK_TOPIC_BRIDGE),
+								  RD_KAFKA_V_PARTITION(0),
 								  RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
 								  RD_KAFKA_V_KEY(BANK_SLOT, strlen(BANK_SLOT)),
 								  RD_KAFKA_V_VALUE(value, length),

@@ -59,7 +59,6 @@ broker.heartbeat.interval.ms=1000
 broker.session.timeout.ms=5000
 controller.quorum.voters=1@127.0.0.1:$PORT_CONTROLLER
 log.dirs=$RUN/kafka/data
-auto.create.topics.enable=false
 offsets.topic.replication.factor=1
 offsets.topic.num.partitions=4
 transaction.state.log.replication.factor=1
