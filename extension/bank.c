@@ -31,6 +31,7 @@ char	   *bank_search_dsn;
 int			bank_search_timeout;
 struct pg_tz *bank_time_zone;
 int			bank_max_clock_lead;
+int			bank_progress_interval;
 char	   *bank_authenticator;
 
 static char *time_zone_name;
@@ -90,6 +91,10 @@ define_ledger_settings(void)
 							"How far an account's last date may be ahead of the clock.",
 							NULL, &bank_max_clock_lead, 10, 0, 24 * 60 * 60,
 							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
+	DefineCustomIntVariable("bank.progress_interval",
+							"Time between two notices of how far bank.verify() is.",
+							NULL, &bank_progress_interval, 5000, 0, 3600 * 1000,
+							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
 }
 
 static void

@@ -32,6 +32,7 @@ extern char *bank_search_dsn;
 extern int	bank_search_timeout;
 extern struct pg_tz *bank_time_zone;
 extern int	bank_max_clock_lead;
+extern int	bank_progress_interval;
 extern char *bank_authenticator;
 
 /* SQL for a timestamptz as RFC 3339 text in UTC, six decimals and Z. */

@@ -22,6 +22,7 @@
 
 #include "bank.h"
 #include "entries.h"
+#include "progress.h"
 
 /* What an entry is one side of; also how entries are told apart in the sort. */
 typedef enum EntrySide
@@ -428,6 +429,7 @@ bank_entries_finish(BankEntries *entries)
 	while (tuplesort_gettupleslot(entries->sort, true, false, entries->sort_slot, NULL))
 	{
 		CHECK_FOR_INTERRUPTS();
+		bank_progress_count("entries out of order");
 		judge_slot(entries, &sorted);
 	}
 	end_account(entries, &sorted);

@@ -22,14 +22,9 @@
 
 #include "bank.h"
 #include "entries.h"
+#include "progress.h"
 
 PG_FUNCTION_INFO_V1(bank_verify_journal);
-
-/* Between two notices of how far it is. */
-#define PROGRESS_INTERVAL_MS 5000
-
-/* The clock is read once for so many rows. */
-#define PROGRESS_ROWS 4096
 
 typedef struct Verification
 {
@@ -44,23 +39,15 @@ typedef struct Verification
 	MemoryContext row_context;
 	int64		transfers;
 	int64		accounts;
-	int64		rows;
-	TimestampTz told_at;
 } Verification;
 
 static void
 tell_progress(Verification *verification, const BankJournalScan *scan)
 {
-	TimestampTz now;
 	BlockNumber blocks;
 
-	CHECK_FOR_INTERRUPTS();
-	if (++verification->rows % PROGRESS_ROWS != 0)
+	if (!bank_progress_is_due())
 		return;
-	now = GetCurrentTimestamp();
-	if (!TimestampDifferenceExceeds(verification->told_at, now, PROGRESS_INTERVAL_MS))
-		return;
-	verification->told_at = now;
 	blocks = RelationGetNumberOfBlocks(scan->table->relation);
 	ereport(NOTICE,
 			(errmsg("verified " INT64_FORMAT " transfers so far, %d %% of the journal",
@@ -172,6 +159,7 @@ read_journal(Verification *verification)
 
 	while ((scan = bank_reader_earliest(journal)) != NULL)
 	{
+		CHECK_FOR_INTERRUPTS();
 		tell_progress(verification, scan);
 		take_row(verification, &scan->next);
 		bank_reader_advance(scan);
@@ -185,6 +173,7 @@ begin_chain(const BankAccount *account, const char *fault, void *context)
 {
 	Verification *verification = context;
 
+	bank_progress_count("accounts");
 	if (fault != NULL)
 		report_account(verification, &account->account_id, fault);
 	bank_entries_add_account(&verification->entries, account);
@@ -194,9 +183,11 @@ static void
 finish_chain(const BankAccount *account, const char *fault, void *context)
 {
 	Verification *verification = context;
-	BankChain  *chain = bank_entries_find_chain(&verification->entries,
-												&account->account_id);
+	BankChain  *chain;
 
+	bank_progress_count("accounts by their entries");
+	chain = bank_entries_find_chain(&verification->entries,
+									&account->account_id);
 	if (chain != NULL && bank_entries_end_chain(&verification->entries, chain, account))
 		verification->accounts++;
 }
@@ -262,6 +253,7 @@ take_transfers(Verification *verification, const BankAccount *account)
 		BankEntry	entry;
 
 		CHECK_FOR_INTERRUPTS();
+		bank_progress_count("transfers of the account");
 		if (!read_link(verification, account, &next.value, version, &row, &entry) ||
 			entry.dated < verification->since)
 			break;
@@ -304,7 +296,6 @@ open_verification(Verification *verification, FunctionCallInfo fcinfo)
 	verification->until = PG_ARGISNULL(2) ? DT_NOEND : PG_GETARG_TIMESTAMPTZ(2);
 	verification->is_range = !PG_ARGISNULL(1) || !PG_ARGISNULL(2);
 	verification->is_whole = PG_ARGISNULL(0) && !verification->is_range;
-	verification->told_at = GetCurrentTimestamp();
 	verification->row_context = AllocSetContextCreate(CurrentMemoryContext,
 													  "bank verify row",
 													  ALLOCSET_SMALL_SIZES);

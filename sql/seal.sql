@@ -46,7 +46,7 @@ RETURNS TABLE (period integer, entries bigint, root bytea)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT l.period, count(*), bank_ledger.merkle(l.digests ORDER BY l.digests)
     FROM bank_ledger.leaf AS l
-    WHERE l.period BETWEEN roots.first AND roots.last
+    WHERE l.period BETWEEN roots.first AND roots.last AND bank_ledger.is_counted('sealed rows', l.period)
     GROUP BY l.period
 $$;
 COMMENT ON FUNCTION bank_ledger.roots(integer, integer) IS 'Rows that a seal covers, and their Merkle root, of each period of a range that has any.';

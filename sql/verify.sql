@@ -60,12 +60,18 @@ $$;
 COMMENT ON FUNCTION bank_ledger.verify_structure() IS
 'Part of bank.verify(): whether the journal is closed, and its keys are (invariants 2, 8).';
 
+CREATE FUNCTION bank_ledger.is_counted(what text, found anyelement) RETURNS boolean
+LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'bank_progress_is_counted';
+COMMENT ON FUNCTION bank_ledger.is_counted(text, anyelement) IS
+'Part of bank.verify(): always true; counts what was found, and says at times how many there were so far. Raises 22004.';
+
 CREATE FUNCTION bank_ledger.verify_accounts()
 RETURNS TABLE (invariant text, subject text, detail text)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT '1', 'currency ' || a.currency,
            format('the balances of all accounts add up to %s', sum(a.balance))
     FROM bank_ledger.account AS a
+    WHERE bank_ledger.is_counted('balances', a.account_id)
     GROUP BY a.currency
     HAVING sum(a.balance) <> 0
     UNION ALL
@@ -74,7 +80,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
                 ELSE format('the customer is closing and account %s is active', a.account_id) END
     FROM bank_ledger.account AS a
     LEFT JOIN bank_ledger.customer AS c ON c.customer_id = a.customer_id
-    WHERE a.kind = 'customer'
+    WHERE bank_ledger.is_counted('holders of accounts', a.account_id) AND a.kind = 'customer'
       AND (c.status IS NULL OR (c.status = 'closing' AND a.status = 'active'))
 $$;
 COMMENT ON FUNCTION bank_ledger.verify_accounts() IS
@@ -92,7 +98,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     FULL JOIN (SELECT o.customer_id, count(*) FILTER (WHERE o.act = 'customer_closing') AS closings,
                       count(*) FILTER (WHERE o.act = 'customer_reactivated') AS reactivations
                FROM bank_ledger.operator_act AS o
-               WHERE o.act IN ('customer_closing', 'customer_reactivated')
+               WHERE bank_ledger.is_counted('acts', o.act_id) AND o.act IN ('customer_closing', 'customer_reactivated')
                GROUP BY o.customer_id) AS a ON a.customer_id = c.customer_id
     WHERE coalesce(a.closings, 0) - coalesce(a.reactivations, 0)
           IS DISTINCT FROM CASE c.status WHEN 'open' THEN 0 WHEN 'closing' THEN 1 END
@@ -117,7 +123,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT '8', 'transfer ' || t.reverses::text,
            format('it was reversed %s times: by %s', count(*), string_agg(t.transfer_id::text, ', '))
     FROM bank_ledger.transfer AS t
-    WHERE t.reverses IS NOT NULL
+    WHERE bank_ledger.is_counted('reversals', t.reverses) AND t.reverses IS NOT NULL
     GROUP BY t.reverses
     HAVING count(*) > 1
 $$;
@@ -159,7 +165,7 @@ BEGIN
                       AND h.state = 'posted'
                    OR h.posted_amount NOT BETWEEN 1 AND h.amount
               THEN 'what was posted is not the transfer of the hold' END)) AS b (broken)
-    WHERE b.broken IS NOT NULL
+    WHERE bank_ledger.is_counted('holds', h.hold_id) AND b.broken IS NOT NULL
       AND (verify_holds.account_id IS NULL OR h.hold_id = ANY (named));
 
     RETURN QUERY
@@ -169,7 +175,8 @@ BEGIN
     FROM bank_ledger.account_event AS e
     LEFT JOIN bank_ledger.hold AS h ON h.hold_id = e.transfer_id AND h.from_account = e.account_id
         AND e.version = CASE WHEN e.kind = 'hold_created' THEN h.created_version ELSE h.ended_version END
-    WHERE e.kind IN ('hold_created', 'hold_posted', 'hold_voided', 'hold_expired')
+    WHERE bank_ledger.is_counted('events', e.account_id)
+      AND e.kind IN ('hold_created', 'hold_posted', 'hold_voided', 'hold_expired')
       AND h.hold_id IS NULL
       AND (verify_holds.account_id IS NULL OR e.account_id = verify_holds.account_id);
 
@@ -181,7 +188,8 @@ BEGIN
                WHERE h.state = 'pending'
                  AND (verify_holds.account_id IS NULL OR h.from_account = verify_holds.account_id)
                GROUP BY h.from_account) AS p ON p.from_account = a.account_id
-    WHERE a.held <> coalesce(p.amount, 0)
+    WHERE bank_ledger.is_counted('held amounts', a.account_id)
+      AND a.held <> coalesce(p.amount, 0)
       AND (verify_holds.account_id IS NULL OR a.account_id = verify_holds.account_id);
 
     IF verify_holds.account_id IS NULL THEN
@@ -189,12 +197,32 @@ BEGIN
         SELECT '3', 'transfer ' || t.transfer_id::text, 'it posts a hold that does not exist'
         FROM bank_ledger.transfer AS t
         LEFT JOIN bank_ledger.hold AS h ON h.hold_id = t.transfer_id
-        WHERE t.kind = 'hold_posted' AND h.hold_id IS NULL;
+        WHERE bank_ledger.is_counted('transfers by their holds', t.transfer_id)
+          AND t.kind = 'hold_posted' AND h.hold_id IS NULL;
     END IF;
 END
 $$;
 COMMENT ON FUNCTION bank_ledger.verify_holds(uuid) IS
 'Part of bank.verify(): each hold by its events and its transfer, of one account or of all (invariant 3).';
+
+-- In parts of some 100,000 rows, so that little is sorted at once.
+CREATE FUNCTION bank_ledger.sealed_roots()
+RETURNS TABLE (period integer, entries bigint, root bytea)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    part record;
+BEGIN
+    FOR part IN SELECT min(n.number) AS first, max(n.number) AS last
+        FROM (SELECT s.number, div(sum(s.entries) OVER (ORDER BY s.number), 100000) AS part
+              FROM bank_ledger.seal AS s) AS n
+        GROUP BY n.part
+    LOOP
+        RETURN QUERY SELECT r.* FROM bank_ledger.roots(part.first, part.last) AS r;
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION bank_ledger.sealed_roots() IS
+'Part of bank.verify(): what bank_ledger.roots() says of all periods that have a seal.';
 
 CREATE FUNCTION bank_ledger.verify_seals()
 RETURNS TABLE (invariant text, subject text, detail text)
@@ -209,8 +237,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     open AS (SELECT max(o.period) AS period FROM bank_ledger.sealing AS o)
     SELECT '2', 'seal ' || s.number::text, b.broken
     FROM sealed AS s
-    LEFT JOIN bank_ledger.roots(1, (SELECT max(m.number) FROM bank_ledger.seal AS m)) AS r
-        ON r.period = s.number
+    LEFT JOIN bank_ledger.sealed_roots() AS r ON r.period = s.number
     CROSS JOIN open AS o
     CROSS JOIN LATERAL (VALUES
         (CASE WHEN s.number <> s.last_number + 1 THEN 'the seal before it is missing' END),
@@ -238,7 +265,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     WITH now AS (
         SELECT count(*) AS entries, bank_ledger.merkle(l.digests ORDER BY l.digests) AS root
         FROM bank_ledger.leaf AS l
-        WHERE l.period BETWEEN (verify_seal.seal).first_period AND (verify_seal.seal).last_period
+        WHERE bank_ledger.is_counted('sealed rows', l.period)
+          AND l.period BETWEEN (verify_seal.seal).first_period AND (verify_seal.seal).last_period
     ),
     kept AS (
         SELECT (SELECT s.previous FROM bank_ledger.seal AS s WHERE s.number = (verify_seal.seal).first_period),

@@ -64,7 +64,7 @@ def test_a_seal_waits_for_every_posting_of_its_period(operator, session, pair):
     transfer_id = session.value(TRANSFER, *pair)
     period = period_of(session, transfer_id)
     step(operator, 6)
-    assert newest(operator) == period - 1, 'sealed before its last row was committed'
+    assert newest(operator) < period, 'sealed before its last row was committed'
     session.rows('COMMIT')
     seal_past(operator, period)
     digests = operator.value(

@@ -1,4 +1,6 @@
 """bank.verify() while others write: one snapshot, no wait, no false alarm."""
+import collections
+import re
 import threading
 import time
 import uuid
@@ -105,3 +107,42 @@ def test_it_can_be_cancelled(operator, session, accounts):
 def test_the_last_notice_names_what_was_checked(session, accounts, arguments, checked):
     session.rows(f'SELECT * FROM bank.verify({arguments.format(account=accounts[0])})')
     assert session.connection.notices[-1].rstrip().endswith(', ' + checked)
+
+
+def told(session, arguments):
+    """What a verification said it had come through, each with its last number."""
+    session.connection.notices = collections.deque()
+    assert session.rows(f'SELECT * FROM bank.verify({arguments})') == []
+    return {what: int(number) for number, what in re.findall(
+        r'verified (\d+) (.*?) so far', ''.join(session.connection.notices))}
+
+
+def test_every_part_says_how_far_it_is(operator, session, accounts):
+    """So that a long one is never silent for long, whatever it is at."""
+    hold, key = str(uuid.uuid4()), str(uuid.uuid4())
+    operator.rows("SELECT bank.hold(%s, %s, 5, 'infinity', %s)", *accounts[:2], hold)
+    operator.rows('SELECT bank.post_hold(%s)', hold)
+    operator.rows('SELECT bank.transfer(%s, %s, 5, %s)', *accounts[:2], key)
+    operator.rows('SELECT bank.reverse(%s)', key)
+    operator.rows('SELECT bank.inactivate_customer(%s)', str(uuid.uuid4()))
+    newest = operator.value('SELECT coalesce(max(number), 0) FROM bank_ledger.seal')
+    wait_until(lambda: operator.rows('SELECT bank_ledger.seal_next()') and operator.value(
+        'SELECT max(number) FROM bank_ledger.seal') > newest + 1, 'what was posted is sealed')
+    assert told(session, '') == {}, 'a short one says nothing'
+    with operator.setting(session, progress_interval='0'):
+        whole, part = told(session, ''), told(session, "since => '-infinity'")
+        of_one = told(session, f"'{accounts[0]}'")
+        of_seal = told(session, 'seal => bank.seal()')
+    rows = dict(session.rows("""
+        SELECT 'balances', count(*) FROM bank_ledger.account
+        UNION ALL SELECT 'acts', count(*) FROM bank_ledger.operator_act
+        UNION ALL SELECT 'reversals', count(*) FROM bank_ledger.transfer WHERE reverses IS NOT NULL
+        UNION ALL SELECT 'sealed rows', sum(entries) FROM bank_ledger.seal
+        UNION ALL SELECT 'holds', count(*) FROM bank_ledger.hold
+        UNION ALL SELECT 'transfers by their holds', count(*) FROM bank_ledger.transfer"""))
+    assert {what: whole.get(what) for what in rows} == rows
+    assert {'accounts', 'holders of accounts', 'events', 'held amounts',
+            'accounts by their entries'} <= set(whole)
+    assert whole['transfers'] > 0 and whole['accounts'] >= len(accounts)
+    assert part['entries out of order'] > 0 and of_one['transfers of the account'] > 0
+    assert of_seal['sealed rows'] > 0

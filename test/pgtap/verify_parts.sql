@@ -129,6 +129,7 @@ SELECT matches(pg_temp.found_after('DELETE FROM bank_ledger.account_event WHERE 
                '2 account .* the account has no journal', 'an account without room and journal is found');
 SELECT is(count(*), 8000::bigint, 'and each of those that were no accounts')
 FROM bank.verify() AS v WHERE v.detail ~ '^the account has no journal' AND v.subject ~ '^account fade0000';
+SELECT throws_ok('SELECT bank_ledger.is_counted(NULL, 1)', '22004', NULL, 'what is counted must be named');
 
 SELECT * FROM finish();
 ROLLBACK;
