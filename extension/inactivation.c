@@ -64,7 +64,16 @@ describe_money(const BankAccount *account, StringInfo detail)
 						 account->balance, account->held, account->currency);
 }
 
-/* Money that is held for an account is still to come. */
+/*
+ * Money that is held for an account is still to come.
+ *
+ * A hold that ended after the transaction took its snapshot is no reason to
+ * refuse, and none for 40001: the closing comes after that end, and that is an
+ * order of the two.  Only where this transaction has read the hold as live, too,
+ * there is none.  Where both are SERIALIZABLE the server finds that by itself:
+ * one read the hold that the other ended, which had read the account that is
+ * closed here.
+ */
 static void
 describe_holds(BankLedger *ledger, const BankAccount *account, StringInfo detail)
 {
