@@ -36,8 +36,13 @@ typedef struct KafkaDefault
 	const char *value;
 } KafkaDefault;
 
-/* What a kafka.* setting may change. */
+/*
+ * What a kafka.* setting may change.  A reader whose short queue was full waits
+ * by fetch.queue.backoff.ms, a second if nothing is said; libraries before 2.2
+ * refuse it, and go by fetch.error.backoff.ms.
+ */
 static const KafkaDefault defaults[] = {
+	{"fetch.queue.backoff.ms", "50"},
 	{"client.id", "bank-bridge"},
 	{"socket.keepalive.enable", "true"},
 	{"socket.nagle.disable", "true"},
