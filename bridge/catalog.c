@@ -341,12 +341,34 @@ check_epoch(PGconn *conn, BridgeCatalog *catalog)
 	return code;
 }
 
+/* The server takes whoever reads WAL for a standby, where its name fits. */
+static BridgeExit
+warn_of_waiting(PGconn *conn, BridgeCatalog *catalog)
+{
+	PGresult   *result = query(conn,
+							   "SELECT true FROM pg_catalog.regexp_split_to_table("
+							   "pg_catalog.lower(pg_catalog.current_setting("
+							   "'synchronous_standby_names')), '[\"\\s,()]+') AS n "
+							   "WHERE n OPERATOR(pg_catalog.=) ANY (ARRAY['*',"
+							   " pg_catalog.lower(pg_catalog.current_setting("
+							   "'application_name'))])");
+
+	(void) catalog;
+	if (result == NULL)
+		return BRIDGE_EXIT_FAILED;
+	if (PQntuples(result) > 0)
+		bridge_log(BRIDGE_LOG_WARNING, "commits may wait for the bridge", "hint=%s",
+				   "Name standbys alone in synchronous_standby_names.");
+	PQclear(result);
+	return BRIDGE_EXIT_OK;
+}
+
 BridgeExit
 bridge_catalog_read_ledger(PGconn *conn, BridgeCatalog *catalog)
 {
 	static const CatalogCheck checks[] = {
 		check_primary, check_extension, check_site, check_publication,
-		check_tables, check_epoch
+		check_tables, check_epoch, warn_of_waiting
 	};
 	BridgeExit	code = BRIDGE_EXIT_OK;
 

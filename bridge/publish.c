@@ -331,6 +331,25 @@ wait_for_event(Publisher *publisher, bool at_hand)
 	poll(fds, 5, at_hand ? 0 : TICK_MS / 4);
 }
 
+/*
+ * A process that was stopped for as long as the server waits has lost the
+ * slot, and nothing that still is in the socket may be sent.
+ */
+static bool
+stood_still(Publisher *publisher)
+{
+	int64_t		limit_ms = publisher->session.catalog.sender_timeout_ms;
+	int64_t		now = bridge_clock_ms();
+	int64_t		passed_ms = now - publisher->turned_at;
+
+	publisher->turned_at = now;
+	if (limit_ms == 0 || passed_ms < limit_ms)
+		return false;
+	bridge_log(BRIDGE_LOG_WARNING, "the process stood still", "ms=%lld",
+			   (long long) passed_ms);
+	return true;
+}
+
 /* Takes frames while there is room; *at_hand: it stopped before the last. */
 static int
 take_frames(Publisher *publisher, bool *at_hand)
@@ -351,6 +370,11 @@ take_frames(Publisher *publisher, bool *at_hand)
 			return BRIDGE_EXIT_OK;
 		if (read != BRIDGE_WAL_FRAME)
 			return read == BRIDGE_WAL_LOST ? BRIDGE_EXIT_LOST : BRIDGE_SESSION_RETRY;
+		if (stood_still(publisher))
+		{
+			bridge_wal_release(&frame);
+			return BRIDGE_SESSION_RETRY;
+		}
 		publisher->backoff_ms = BACKOFF_FIRST_MS;
 		if (frame.data != NULL)
 			code = bridge_stream_take(&session->stream, frame.data,
@@ -375,25 +399,6 @@ do_due(Publisher *publisher)
 
 	return !is_silent(publisher, now) && record_position(publisher, now) &&
 		send_status(publisher, now) && ask(publisher, now) && seal(publisher, now);
-}
-
-/*
- * A process that was stopped for as long as the server waits has lost the
- * slot, and nothing that still is in the socket may be sent.
- */
-static bool
-stood_still(Publisher *publisher)
-{
-	int64_t		limit_ms = publisher->session.catalog.sender_timeout_ms;
-	int64_t		now = bridge_clock_ms();
-	int64_t		passed_ms = now - publisher->turned_at;
-
-	publisher->turned_at = now;
-	if (limit_ms == 0 || passed_ms < limit_ms)
-		return false;
-	bridge_log(BRIDGE_LOG_WARNING, "the process stood still", "ms=%lld",
-			   (long long) passed_ms);
-	return true;
 }
 
 /* One turn of the loop: OK to go on, or the code to leave the session with. */

@@ -6,6 +6,7 @@ import time
 
 from faults import own_bridge, under_load
 from stack import DEADLINE_S, ended, eventually, kill
+from test_memory import LIMIT
 
 KILLS = int(os.environ.get('BANK_CHAOS_KILLS', '100'))
 SEED = int(os.environ.get('BANK_CHAOS_SEED', '0')) or random.randrange(10**9)
@@ -41,7 +42,7 @@ def test_many_kills(stack):
         for _ in range(KILLS):
             kill_one(stack, dice, load)
     assert stack.bridge_files() <= files + KEPT
-    assert stack.bridge_memory() < 50 * 1024 * 1024, f'{memory} bytes before'
+    assert stack.bridge_memory() < LIMIT, f'{memory} bytes before'
 
 
 def test_rebuild_killed_again_and_again(stack):

@@ -164,6 +164,27 @@ def test_a_period_that_takes_long_to_seal(stack):
     stack.quiet()
 
 
+def test_commits_that_may_wait_for_the_bridge(stack):
+    """Where any standby will do, the server takes the bridge for one."""
+    log = RUN / 'log/bridge.log'
+    begun = log.stat().st_size
+
+    def is_told():
+        return b'commits may wait for the bridge' in log.read_bytes()[begun:]
+
+    restart_publisher(stack)
+    stack.quiet()
+    assert not is_told()
+    stack.ledger.rows("ALTER SYSTEM SET synchronous_standby_names = 'FIRST 1 (elsewhere, *)'")
+    try:
+        stack.ledger.rows('SELECT pg_reload_conf()')
+        restart_publisher(stack)
+        eventually(is_told, 'it is told')
+    finally:
+        stack.ledger.rows('ALTER SYSTEM RESET synchronous_standby_names')
+        stack.ledger.rows('SELECT pg_reload_conf()')
+
+
 def letters(stack):
     """Headers and values of bank.dead, oldest first; a value is any bytes."""
     done = subprocess.run(['kcat', '-C', '-e', '-q', '-J', '-b', stack.env['BANK_KAFKA_BROKERS'],
