@@ -72,8 +72,8 @@ BEGIN
     END IF;
     SELECT c.command_tag, c.object_identity INTO changed
     FROM pg_event_trigger_ddl_commands() AS c
-    -- A command also changes the table of a trigger, rule or policy, and the
-    -- parent of a table.
+    -- A command also changes the table of a trigger, rule or policy, the parent
+    -- of a table, and what of a table is found, where it alters an index.
     CROSS JOIN LATERAL (
         SELECT c.classid, c.objid
         UNION ALL
@@ -87,7 +87,11 @@ BEGIN
         WHERE c.classid = 'pg_policy'::regclass AND p.oid = c.objid
         UNION ALL
         SELECT 'pg_class'::regclass, i.inhparent FROM pg_inherits AS i
-        WHERE c.classid = 'pg_class'::regclass AND i.inhrelid = c.objid) AS o (classid, objid)
+        WHERE c.classid = 'pg_class'::regclass AND i.inhrelid = c.objid
+        UNION ALL
+        SELECT 'pg_class'::regclass, i.indrelid FROM pg_index AS i
+        WHERE c.classid = 'pg_class'::regclass AND i.indexrelid = c.objid
+          AND c.command_tag NOT IN ('CREATE INDEX', 'REINDEX')) AS o (classid, objid)
     JOIN pg_extension AS e ON e.extname = 'bank'
     LEFT JOIN pg_depend AS d ON d.classid = o.classid AND d.objid = o.objid
         AND d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND d.deptype = 'e'
@@ -106,7 +110,8 @@ $$;
 COMMENT ON FUNCTION bank_ledger.guard_change() IS 'Event trigger: what belongs to the extension is altered and replaced by superusers only.';
 
 -- What belongs to an extension cannot be dropped, but what hangs on its
--- tables can.
+-- tables can: also the indexes that the functions find rows by, in whose place
+-- another of the name would hide some.
 CREATE FUNCTION bank_ledger.guard_drop() RETURNS event_trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -117,12 +122,18 @@ BEGIN
     END IF;
     SELECT o.object_type, o.object_identity INTO dropped
     FROM pg_event_trigger_dropped_objects() AS o
-    JOIN pg_namespace AS n ON n.nspname = o.address_names[1]
-    JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relname = o.address_names[2]
-    JOIN pg_extension AS e ON e.extname = 'bank'
-    JOIN pg_depend AS d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid
-        AND d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND d.deptype = 'e'
-    WHERE o.object_type IN ('trigger', 'rule', 'policy')
+    WHERE o.object_type IN ('trigger', 'rule', 'policy') AND EXISTS (
+              SELECT FROM pg_namespace AS n
+              JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relname = o.address_names[2]
+              JOIN pg_extension AS e ON e.extname = 'bank'
+              JOIN pg_depend AS d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid
+                  AND d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND d.deptype = 'e'
+              WHERE n.nspname = o.address_names[1])
+       OR o.object_type = 'index' AND o.schema_name = 'bank_ledger' AND o.object_name IN (
+              'account_customer_id_idx', 'account_event_period_idx', 'hold_pending_due_idx',
+              'hold_pending_from_idx', 'hold_pending_to_idx', 'operator_act_period_idx',
+              'transfer_from_waypoint_idx', 'transfer_period_idx', 'transfer_reverses_idx',
+              'transfer_to_waypoint_idx')
     LIMIT 1;
     IF FOUND THEN
         RAISE EXCEPTION 'what belongs to the ledger is changed by superusers only'
@@ -133,7 +144,7 @@ BEGIN
     END IF;
 END
 $$;
-COMMENT ON FUNCTION bank_ledger.guard_drop() IS 'Event trigger: triggers, rules and policies of the extension''s tables are dropped by superusers only.';
+COMMENT ON FUNCTION bank_ledger.guard_drop() IS 'Event trigger: triggers, rules, policies and the script''s indexes of the extension''s tables are dropped by superusers only.';
 
 CREATE EVENT TRIGGER bank_guard_change ON ddl_command_end EXECUTE FUNCTION bank_ledger.guard_change();
 ALTER EVENT TRIGGER bank_guard_change ENABLE ALWAYS;

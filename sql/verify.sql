@@ -41,12 +41,21 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
       AND EXISTS (SELECT FROM pg_inherits AS i WHERE c.oid IN (i.inhrelid, i.inhparent))
     UNION ALL
     SELECT '8', 'table bank_ledger.' || k.relation, format('key %s is missing or not valid', k.name)
-    FROM (VALUES ('customer', 'customer_pkey'), ('account', 'account_pkey'),
-                 ('account_event', 'account_event_pkey'), ('transfer', 'transfer_pkey'),
-                 ('transfer', 'transfer_reverses_idx'), ('hold', 'hold_pkey')) AS k (relation, name)
+    FROM (VALUES ('UNIQUE INDEX', 'customer', 'customer_pkey', '(customer_id)'),
+                 ('UNIQUE INDEX', 'account', 'account_pkey', '(account_id)'),
+                 ('UNIQUE INDEX', 'account_event', 'account_event_pkey', '(account_id, version)'),
+                 ('UNIQUE INDEX', 'transfer', 'transfer_pkey', '(transfer_id)'),
+                 ('UNIQUE INDEX', 'transfer', 'transfer_reverses_idx', '(reverses) WHERE (reverses IS NOT NULL)'),
+                 ('UNIQUE INDEX', 'hold', 'hold_pkey', '(hold_id)'),
+                 ('INDEX', 'account', 'account_customer_id_idx', '(customer_id)'),
+                 ('INDEX', 'hold', 'hold_pending_from_idx', '(from_account) WHERE (state = ''pending''::text)'),
+                 ('INDEX', 'hold', 'hold_pending_to_idx', '(to_account) WHERE (state = ''pending''::text)'),
+                 ('INDEX', 'hold', 'hold_pending_due_idx', '(expires_at) WHERE (state = ''pending''::text)'))
+        AS k (kind, relation, name, rest)
     LEFT JOIN pg_index AS i ON i.indexrelid = to_regclass('bank_ledger.' || k.name)
-        AND i.indrelid = to_regclass('bank_ledger.' || k.relation)
-        AND i.indisunique AND i.indisvalid AND i.indimmediate
+        AND i.indisvalid AND i.indimmediate
+        AND regexp_replace(pg_get_indexdef(i.indexrelid), ' WITH \([^)]*\)', '')
+            = format('CREATE %s %s ON bank_ledger.%s USING btree %s', k.kind, k.name, k.relation, k.rest)
     WHERE i.indexrelid IS NULL
     UNION ALL
     SELECT '2', 'function ' || coalesce(m.name, n.name),

@@ -90,8 +90,15 @@ FROM (VALUES
     ('CREATE RULE elsewhere AS ON INSERT TO bank_ledger.transfer DO INSTEAD NOTHING'),
     ('CREATE TABLE public.addition () INHERITS (bank_ledger.transfer)'),
     ('CREATE TRIGGER change BEFORE INSERT ON bank_ledger.transfer FOR EACH ROW
-      EXECUTE FUNCTION suppress_redundant_updates_trigger()')
+      EXECUTE FUNCTION suppress_redundant_updates_trigger()'),
+    -- hiding rows from who looks for them by an index
+    ('ALTER INDEX bank_ledger.transfer_reverses_idx RENAME TO harmless'),
+    ('ALTER TABLE bank_ledger.transfer_reverses_idx RENAME TO harmless'),
+    ('ALTER INDEX bank_ledger.hold_pending_to_idx SET (fillfactor = 50)')
 ) AS s (statement);
+SELECT throws_ok('DROP INDEX ' || i.indexrelid::regclass, '42501', NULL, 'nor drop ' || i.indexrelid::regclass)
+FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indrelid
+WHERE c.relnamespace = 'bank_ledger'::regnamespace AND c.relkind = 'r' AND NOT i.indisprimary;
 
 -- Neither these nor the extension can be dropped by him at all.
 SELECT throws_ok(s.statement, s.code, NULL, s.statement)

@@ -230,6 +230,10 @@ INSERT INTO breakage VALUES
 -- Keys and reversals
 (8, 'table bank_ledger.transfer', 'ALTER TABLE bank_ledger.transfer DROP CONSTRAINT transfer_pkey'),
 (8, 'table bank_ledger.hold', 'ALTER TABLE bank_ledger.hold DROP CONSTRAINT hold_pkey'),
+(8, 'table bank_ledger.hold', 'DROP INDEX bank_ledger.hold_pending_to_idx;
+  CREATE INDEX hold_pending_to_idx ON bank_ledger.hold (to_account) WHERE state = ''posted'''),
+(8, 'table bank_ledger.transfer', 'DROP INDEX bank_ledger.transfer_reverses_idx;
+  CREATE UNIQUE INDEX transfer_reverses_idx ON bank_ledger.transfer (reverses) WHERE amount < 0'),
 (8, 'transfer ee000000-0000-4000-8000-000000000005',
  'DROP INDEX bank_ledger.transfer_reverses_idx; UPDATE bank_ledger.transfer
   SET reverses = ''ee000000-0000-4000-8000-000000000005'' WHERE transfer_id = ''ee000000-0000-4000-8000-000000000007'''),
