@@ -75,13 +75,19 @@ bridge_position_parse(const char *text, size_t length, BridgePosition *position)
 	return valid;
 }
 
-/* Only places of one timeline and epoch can be compared. */
+/*
+ * Only places of one timeline and epoch can be compared.  What was read of an
+ * epoch may lie ahead of what is confirmed.
+ */
 bool
 bridge_position_is_late(const BridgePosition *record,
 						const BridgePosition *before)
 {
-	if (record->epoch != before->epoch)
-		return record->epoch < before->epoch;
+	int32_t		epoch = bridge_position_epoch_at(record, record->lsn);
+	int32_t		epoch_before = bridge_position_epoch_at(before, before->lsn);
+
+	if (epoch != epoch_before)
+		return epoch < epoch_before;
 	return record->system_identifier == before->system_identifier &&
 		record->timeline == before->timeline && record->lsn < before->lsn;
 }

@@ -66,6 +66,13 @@ test_late(void)
 	tap_ok(bridge_position_is_late(&record, &before), "an older epoch's is");
 	record.epoch = 4;
 	tap_ok(!bridge_position_is_late(&record, &before), "a newer epoch's is not");
+
+	before.epoch_lsn = before.lsn + 100;
+	record = sample();
+	record.lsn = before.lsn + 50;
+	record.epoch = 2;
+	tap_ok(!bridge_position_is_late(&record, &before),
+		   "nor one from before an epoch that was only read");
 }
 
 int
