@@ -92,6 +92,8 @@
 	  "Failed transactions in the report database.") \
 	X(REPORT, REPORT_DEAD, "counter", "report_dead_total", \
 	  "Records not understood, and written to bank.dead.") \
+	X(REPORT, REPORT_PHANTOMS, "counter", "report_phantoms_total", \
+	  "Transfer records that the ledger lost, and that are not told.") \
 	X(REPORT, REPORT_LAG_RECORDS, "gauge", "report_lag_records", \
 	  "Records in Kafka that are not yet stored.") \
 	X(REPORT, REPORT_LAG_SECONDS, "seconds", "report_lag_seconds", \

@@ -3,7 +3,8 @@
  *
  * Promises:  a row is committed before anything is sent, and only the process
  *            whose insert made it may send the first attempt (invariant 11);
- *            a result never overwrites a later attempt's.
+ *            a result never overwrites a later attempt's; of an epoch that is
+ *            over, only what the journal still has is stored.
  * Locks:     the generation's row, shared; the gate's; then rows of
  *            notification.
  * Memory:    the arrays of a batch are kept for the next.
@@ -18,7 +19,7 @@
 #include "gate.h"
 #include "text.h"
 
-#define COLUMN_COUNT 7
+#define COLUMN_COUNT 8
 #define STORE_PARAMETERS (4 + COLUMN_COUNT + 2)
 #define RESULT_COLUMNS 5
 #define FINISH_PARAMETERS (RESULT_COLUMNS + 4)
@@ -33,12 +34,26 @@ static const char load_sql[] =
 	"SELECT o.partition, o.next_offset FROM bank_report.consumer_offset AS o"
 	" WHERE o.topic = $1 ORDER BY o.partition";
 
+/*
+ * A record of an epoch that is over may be of a commit that was lost with it.
+ * What the journal has of that time it has for long: no transaction that could
+ * not be seen yet is taken for one that is gone.
+ */
 static const char store_sql[] =
 	"WITH mine AS MATERIALIZED ("
 	" SELECT g.generation FROM bank_report.consumer_generation AS g"
 	" WHERE g.generation = $1::bigint FOR SHARE),"
 	" gate AS MATERIALIZED ("
 	" SELECT bank_report.admit($4::integer) AS admitted FROM mine),"
+	" item AS MATERIALIZED ("
+	" SELECT u.*, u.epoch < (SELECT max(e.number) FROM bank_ledger.epoch AS e)"
+	" AND NOT EXISTS (SELECT FROM bank_ledger.transfer AS t"
+	" WHERE t.transfer_id = u.transfer_id AND t.completed_at = u.completed_at)"
+	" AS is_lost"
+	" FROM unnest($5::uuid[], $6::uuid[], $7::uuid[], $8::uuid[], $9::bigint[],"
+	" $10::text[], $11::timestamptz[], $12::integer[]) WITH ORDINALITY AS u"
+	" (transfer_id, customer_id, from_account, to_account, amount, currency,"
+	" completed_at, epoch, place)),"
 	" stored AS ("
 	" INSERT INTO bank_report.notification AS n (transfer_id, customer_id,"
 	" from_account, to_account, amount, currency, completed_at, state, attempts,"
@@ -48,22 +63,24 @@ static const char store_sql[] =
 	" CASE WHEN s.sent = 1 THEN 'sending' ELSE 'pending' END, s.sent,"
 	" CASE WHEN s.sent = 1 THEN clock_timestamp() END,"
 	" clock_timestamp() + s.sent * $3::bigint * interval '1 millisecond'"
-	" FROM gate CROSS JOIN unnest($5::uuid[], $6::uuid[], $7::uuid[], $8::uuid[],"
-	" $9::bigint[], $10::text[], $11::timestamptz[]) WITH ORDINALITY AS u"
-	" (transfer_id, customer_id, from_account, to_account, amount, currency,"
-	" completed_at, place)"
+	" FROM gate CROSS JOIN item AS u"
 	" CROSS JOIN LATERAL (SELECT CASE WHEN u.place <= gate.admitted THEN 1"
 	" ELSE 0 END AS sent) AS s"
+	" WHERE u.is_lost IS NOT TRUE ORDER BY u.place"
 	" ON CONFLICT (transfer_id) DO NOTHING"
 	" RETURNING n.transfer_id, n.attempts),"
 	" moved AS ("
 	" INSERT INTO bank_report.consumer_offset AS o (topic, partition, next_offset)"
-	" SELECT $2, u.* FROM unnest($12::integer[], $13::bigint[]) AS u"
+	" SELECT $2, u.* FROM unnest($13::integer[], $14::bigint[]) AS u"
 	" WHERE EXISTS (SELECT FROM mine)"
 	" ON CONFLICT (topic, partition) DO UPDATE"
 	" SET next_offset = excluded.next_offset"
 	" WHERE excluded.next_offset > o.next_offset)"
-	" SELECT s.transfer_id, s.attempts FROM mine LEFT JOIN stored AS s ON true";
+	" SELECT (SELECT count(*) FROM item AS l WHERE l.is_lost), s.attempts,"
+	" min(i.place)"
+	" FROM mine LEFT JOIN (stored AS s JOIN item AS i"
+	" ON i.transfer_id = s.transfer_id AND i.is_lost IS NOT TRUE) ON true"
+	" GROUP BY s.transfer_id, s.attempts";
 
 /* No row is met before the gate was: it is locked first, as everywhere. */
 static const char finish_sql[] =
@@ -121,6 +138,7 @@ add_item(const BridgeNotification *item)
 	bridge_array_add_int64(&columns[4], item->transfer.amount);
 	bridge_array_add(&columns[5], item->transfer.currency);
 	bridge_array_add(&columns[6], item->transfer.completed_at);
+	bridge_array_add_int64(&columns[7], item->transfer.epoch);
 }
 
 static void
@@ -137,42 +155,39 @@ add_offsets(const BridgeOffsets *reached)
 	}
 }
 
-/* A record may be there twice: the first of them is the one stored. */
+/* Places count from 1; of a record that is there twice it is the first. */
 static void
-mark_ours(BridgeNotificationBatch *batch, const char *transfer_id)
+mark_ours(BridgeNotificationBatch *batch, const char *place)
 {
-	for (int i = 0; i < batch->count; i++)
-	{
-		if (strcmp(batch->items[i].transfer.transfer_id, transfer_id) != 0)
-			continue;
-		batch->items[i].is_ours = true;
-		return;
-	}
+	int64_t		number;
+
+	if (bank_text_to_int64(place, &number) && number >= 1 &&
+		number <= batch->count)
+		batch->items[number - 1].is_ours = true;
 }
 
-/* No row: fenced.  A row of nulls: nothing was new. */
+/* No row: fenced.  A row without attempts: nothing was new. */
 static BridgeEffect
-read_stored(BridgeNotificationBatch *batch, const PGresult *answer,
-			int64_t *stored)
+read_stored(BridgeNotificationBatch *batch, const PGresult *answer)
 {
 	int			rows = PQntuples(answer);
 
 	if (rows == 0)
 		return BRIDGE_EFFECT_FENCED;
+	bank_text_to_int64(PQgetvalue(answer, 0, 0), &batch->lost);
 	for (int row = 0; row < rows; row++)
 	{
-		if (PQgetisnull(answer, row, 0))
+		if (PQgetisnull(answer, row, 1))
 			continue;
-		(*stored)++;
+		batch->stored++;
 		if (strcmp(PQgetvalue(answer, row, 1), "1") == 0)
-			mark_ours(batch, PQgetvalue(answer, row, 0));
+			mark_ours(batch, PQgetvalue(answer, row, 2));
 	}
 	return BRIDGE_EFFECT_STORED;
 }
 
 BridgeEffect
-bridge_notification_store(BridgeStore *store, BridgeNotificationBatch *batch,
-						  int64_t *stored)
+bridge_notification_store(BridgeStore *store, BridgeNotificationBatch *batch)
 {
 	char		lease[NUMBER_SIZE];
 	char		wanted[NUMBER_SIZE];
@@ -199,7 +214,7 @@ bridge_notification_store(BridgeStore *store, BridgeNotificationBatch *batch,
 
 	answer = bridge_store_query(store, &statement);
 	if (answer != NULL)
-		effect = read_stored(batch, answer, stored);
+		effect = read_stored(batch, answer);
 	PQclear(answer);
 	return effect;
 }

@@ -29,6 +29,8 @@ typedef struct BridgeNotificationBatch
 	const char *topic;
 	const BridgeOffsets *offsets;
 	int64_t		lease_ms;
+	int64_t		stored;			/* set: rows that did not exist */
+	int64_t		lost;			/* set: items the ledger lost, not stored */
 } BridgeNotificationBatch;
 
 /* How the first attempt ended. */
@@ -46,11 +48,10 @@ extern bool bridge_notification_load(BridgeStore *store, const char *topic,
 
 /*
  * Stores the rows that do not exist and moves the offsets, in one
- * transaction.  Sets is_ours of each item, and adds to *stored.
+ * transaction.  Sets is_ours of each item, and the counts of the batch.
  */
 extern BridgeEffect bridge_notification_store(BridgeStore *store,
-											  BridgeNotificationBatch *batch,
-											  int64_t *stored);
+											  BridgeNotificationBatch *batch);
 
 /*
  * Stores results, each only where the row still awaits it.  False where the

@@ -36,8 +36,8 @@ static const char *const lists[] = {
 	"    k.content::jsonb ->> 'to_version', k.content::jsonb ->> 'completed_at'))"
 	" RETURNING k.transfer_id, k.content)"
 	" INSERT INTO bank_report.phantom (epoch, source, subject, content)"
-	" SELECT DISTINCT ON (o.transfer_id) $1::int4, 'kafka', o.transfer_id::text,"
-	"  o.content::jsonb FROM other AS o ON CONFLICT DO NOTHING",
+	" SELECT $1::int4, 'kafka', o.transfer_id::text, o.content::jsonb"
+	"  FROM other AS o ON CONFLICT DO NOTHING",
 
 	"INSERT INTO bank_report.phantom (epoch, source, subject, content)"
 	" SELECT DISTINCT ON (k.account_id, k.epoch, k.version) $1::int4, 'kafka',"
@@ -67,6 +67,19 @@ static const char *const lists[] = {
 	"  AND s.balance::text = k.content::jsonb ->> 'balance'"
 	"  AND s.occurred_at = (k.content::jsonb ->> 'updated_at')::timestamptz"
 	" WHERE s.account_id IS NULL ON CONFLICT DO NOTHING",
+
+	/*
+	 * What was stored of them before this began would still be sent, and be
+	 * in the place of the transfer that has their key now.
+	 */
+	"WITH gone AS (DELETE FROM bank_report.notification AS n WHERE NOT EXISTS"
+	"  (SELECT FROM bank_ledger.transfer AS t WHERE t.transfer_id = n.transfer_id"
+	"   AND (t.amount, t.from_account, t.to_account, t.completed_at) ="
+	"    (n.amount, n.from_account, n.to_account, n.completed_at))"
+	" RETURNING n.*)"
+	" INSERT INTO bank_report.phantom (epoch, source, subject, content)"
+	" SELECT $1::int4, 'bacen', g.transfer_id::text, to_jsonb(g) FROM gone AS g"
+	" ON CONFLICT DO NOTHING",
 
 	/* BACEN is told of what record.c says, and cannot be asked. */
 	"INSERT INTO bank_report.phantom (epoch, source, subject, content)"

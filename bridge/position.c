@@ -92,6 +92,26 @@ bridge_position_is_late(const BridgePosition *record,
 		record->timeline == before->timeline && record->lsn < before->lsn;
 }
 
+const char *
+bridge_position_refute(const BridgePosition *position,
+					   const BridgePosition *ledger)
+{
+	if (position->system_identifier != ledger->system_identifier ||
+		position->timeline != ledger->timeline)
+		return "position record is of another system or timeline";
+	if (position->lsn > ledger->lsn)
+		return "WAL ends before what was published";
+	return NULL;
+}
+
+void
+bridge_position_tell_none(void)
+{
+	bridge_log(BRIDGE_LOG_ERROR, "kafka has no position record",
+			   "topic=%s hint=%s", BANK_TOPIC_BRIDGE,
+			   "Run bank-bridge init, then bank-bridge rebuild.");
+}
+
 /* Takes what one message says; the last one that is ours wins. */
 static void
 take_message(const rd_kafka_message_t *message, BridgePosition *position,

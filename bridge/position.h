@@ -62,6 +62,16 @@ extern BridgePositionFound bridge_position_read(const BridgeConfig *config,
 												BridgePosition *position,
 												BridgeEnds *ends);
 
+/*
+ * What speaks against a ledger being the one that was published: its system,
+ * its timeline, or its WAL, which ends before.  NULL: nothing does.
+ */
+extern const char *bridge_position_refute(const BridgePosition *position,
+										  const BridgePosition *ledger);
+
+/* Logs that Kafka has no record, and what to do. */
+extern void bridge_position_tell_none(void);
+
 /* Writes one and waits for the acknowledgement; false, logged, without it. */
 extern bool bridge_position_write(const BridgeConfig *config,
 								  const BridgePosition *position);

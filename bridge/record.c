@@ -55,6 +55,7 @@ static const Field transfer_fields[] = {
 	{"to_account", FIELD_UUID, offsetof(BridgeTransfer, to_account)},
 	{"amount", FIELD_POSITIVE, offsetof(BridgeTransfer, amount)},
 	{"currency", FIELD_CURRENCY, offsetof(BridgeTransfer, currency)},
+	{"epoch", FIELD_EPOCH, offsetof(BridgeTransfer, epoch)},
 	{"completed_at", FIELD_TIME, offsetof(BridgeTransfer, completed_at)},
 	{NULL, FIELD_UUID, 0}
 };

@@ -31,6 +31,7 @@ typedef struct BridgeTransfer
 	char		currency[4];
 	char		completed_at[BANK_TIME_SIZE];
 	int64_t		amount;
+	int32_t		epoch;
 } BridgeTransfer;
 
 /*

@@ -14,6 +14,7 @@
  */
 #include "role.h"
 
+#include <inttypes.h>
 #include <poll.h>
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -22,6 +23,7 @@
 #include "consumer.h"
 #include "contract.h"
 #include "dead.h"
+#include "lineage.h"
 #include "log.h"
 #include "metrics.h"
 #include "notification.h"
@@ -123,11 +125,45 @@ watch_events(Report *report)
 		watch(report->wake_fd, bridge_stop_fd());
 }
 
+/*
+ * Nothing is read from Kafka for a ledger that may not have it.  Asked once the
+ * brokers have answered, and of the very connection that stores.
+ */
+static int
+check_lineage(Report *report)
+{
+	switch (bridge_lineage_check(&report->store, report->spec.config))
+	{
+		case BRIDGE_LINEAGE_OURS:
+			return BRIDGE_EXIT_OK;
+		case BRIDGE_LINEAGE_LOST:
+			say_unhealthy("kafka is not of this ledger");
+			return BRIDGE_EXIT_LOST;
+		case BRIDGE_LINEAGE_UNKNOWN:
+			say_unhealthy(bridge_trouble_or(no_answer));
+			leave(report);
+			break;
+		case BRIDGE_LINEAGE_FAILED:
+			note_store_failure(report);
+			break;
+	}
+	return BRIDGE_EXIT_OK;
+}
+
+static void
+tell_reading(const Report *report)
+{
+	bridge_log(BRIDGE_LOG_INFO, "reading", "topic=%s partitions=%d generation=%s",
+			   report->spec.topic, report->offsets.count,
+			   report->store.generation);
+}
+
 /* Connects, and opens the topic where the database says. */
 static int
 begin(Report *report)
 {
 	BridgeConsumerState state;
+	int			code;
 
 	if (!bridge_store_connect(&report->store) ||
 		!bridge_notification_load(&report->store, report->spec.topic,
@@ -145,14 +181,15 @@ begin(Report *report)
 		say_unhealthy(bridge_trouble_or(no_answer));
 		return BRIDGE_EXIT_OK;
 	}
+	code = check_lineage(report);
+	if (code != BRIDGE_EXIT_OK || report->consumer == NULL)
+		return code;
 	if (!watch_events(report))
 		return BRIDGE_EXIT_FAILED;
 	report->reached = report->offsets;
 	report->begin_wait_ms = RETRY_MIN_MS;
 	report->full = false;
-	bridge_log(BRIDGE_LOG_INFO, "reading", "topic=%s partitions=%d generation=%s",
-			   report->spec.topic, report->offsets.count,
-			   report->store.generation);
+	tell_reading(report);
 	return BRIDGE_EXIT_OK;
 }
 
@@ -294,10 +331,8 @@ store_batch(Report *report)
 		.offsets = &report->reached, .lease_ms = 2 * report->timeout_ms
 	};
 	int64_t		since_ms = bridge_clock_ms();
-	int64_t		stored = 0;
-	BridgeEffect effect;
+	BridgeEffect effect = bridge_notification_store(&report->store, &batch);
 
-	effect = bridge_notification_store(&report->store, &batch, &stored);
 	if (effect == BRIDGE_EFFECT_FENCED)
 	{
 		bridge_log(BRIDGE_LOG_ERROR, "another process has taken over",
@@ -310,7 +345,11 @@ store_batch(Report *report)
 		return BRIDGE_EXIT_OK;
 	}
 	bridge_store_advance(&report->offsets, &report->reached);
-	bridge_metrics_add(BRIDGE_METRIC_REPORT_STORED, stored);
+	bridge_metrics_add(BRIDGE_METRIC_REPORT_STORED, batch.stored);
+	bridge_metrics_add(BRIDGE_METRIC_REPORT_PHANTOMS, batch.lost);
+	if (batch.lost > 0)
+		bridge_log(BRIDGE_LOG_WARNING, "transfers that the ledger lost are not told",
+				   "transfers=%" PRId64 " table=bank_report.phantom", batch.lost);
 	send_ours(report, since_ms);
 	return BRIDGE_EXIT_OK;
 }

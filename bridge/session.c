@@ -144,20 +144,20 @@ static int
 judge_position(const BridgeSession *session)
 {
 	const BridgePosition *position = &session->position;
+	const BridgePosition ledger = {
+		.lsn = session->catalog.flushed_lsn,
+		.system_identifier = session->identity.system_identifier,
+		.timeline = session->identity.timeline
+	};
+	const char *wrong = bridge_position_refute(position, &ledger);
 
-	if (position->system_identifier != session->identity.system_identifier ||
-		position->timeline != session->identity.timeline)
-		return refuse_position(session,
-							   "position record is of another system or timeline",
-							   "Run bank-bridge rebuild --new-epoch.");
+	if (wrong != NULL)
+		return refuse_position(session, wrong, "Run bank-bridge rebuild --new-epoch.");
 	if (session->catalog.confirmed_lsn > position->lsn)
 		return session->placed ? begin_anew(session) :
 			refuse_position(session,
 							"slot was recreated or moved by somebody else",
 							"Run bank-bridge rebuild.");
-	if (session->catalog.flushed_lsn < position->lsn)
-		return refuse_position(session, "WAL ends before what was published",
-							   "Run bank-bridge rebuild --new-epoch.");
 	return BRIDGE_EXIT_OK;
 }
 
@@ -173,9 +173,7 @@ find_position(BridgeSession *session)
 		case BRIDGE_POSITION_FOUND:
 			return BRIDGE_EXIT_OK;
 		case BRIDGE_POSITION_NONE:
-			bridge_log(BRIDGE_LOG_ERROR, "kafka has no position record",
-					   "topic=%s hint=%s", BANK_TOPIC_BRIDGE,
-					   "Run bank-bridge init, then bank-bridge rebuild.");
+			bridge_position_tell_none();
 			return BRIDGE_EXIT_LOST;
 		case BRIDGE_POSITION_UNKNOWN:
 			break;

@@ -57,7 +57,7 @@ static const StatusLine lines[] = {
 	" {report_given_up} dead, the oldest {report_oldest_seconds} s"},
 	{BRIDGE_ROLE_REPORT, "circuit      {report_circuit:w}"},
 	{BRIDGE_ROLE_REPORT, "trouble      {report_database_errors_total} with the database,"
-	" {report_dead_total} dead"},
+	" {report_dead_total} dead, {report_phantoms_total} phantoms"},
 };
 
 typedef struct StatusWords

@@ -25,6 +25,10 @@ GRANT SELECT ON bank_report.circuit TO bank_report;
 GRANT EXECUTE ON FUNCTION bank_report.admit(integer),
     bank_report.note_answers(integer, integer, integer, integer) TO bank_report;
 GRANT EXECUTE ON PROCEDURE bank_report.retry(integer) TO bank_report;
+-- And ask whether a transfer of an epoch that is over was lost with it.
+GRANT USAGE ON SCHEMA bank_ledger TO bank_report;
+GRANT SELECT (number) ON bank_ledger.epoch TO bank_report;
+GRANT SELECT (transfer_id, completed_at) ON bank_ledger.transfer TO bank_report;
 
 -- Its other job of pg_cron.
 GRANT USAGE ON SCHEMA bank TO bank_report;

@@ -344,14 +344,16 @@ CREATE TABLE bank_report.phantom (
     subject  text NOT NULL,
     epoch    integer NOT NULL,
     content  jsonb NOT NULL,
-    found_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
-    PRIMARY KEY (source, subject)
+    found_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
 );
+-- A transfer's id may be lost more than once, each time with another posting.
+CREATE UNIQUE INDEX phantom_idx ON bank_report.phantom
+    (source, subject, pg_catalog.md5(content::text));
 COMMENT ON TABLE bank_report.phantom IS 'What others hold and the journal does not, after commits were lost; listed by bank-bridge rebuild --new-epoch.';
-COMMENT ON COLUMN bank_report.phantom.source IS 'kafka, search: they hold it. bacen: it was told of the transfer, or will be, by the record in Kafka.';
+COMMENT ON COLUMN bank_report.phantom.source IS 'kafka, search: they hold it. bacen: it may have been told of the transfer, before the commits were lost.';
 COMMENT ON COLUMN bank_report.phantom.subject IS 'A transfer''s id, account:epoch:version, or seal:epoch:number.';
 COMMENT ON COLUMN bank_report.phantom.epoch IS 'Epoch that began when it was found.';
-COMMENT ON COLUMN bank_report.phantom.content IS 'What they hold: the value of the record, or the row.';
+COMMENT ON COLUMN bank_report.phantom.content IS 'What they hold: the value of the record, or the row. bacen: that of Kafka, or the notification, which is no longer one.';
 
 CREATE TABLE bank_report.consumer_offset (
     topic       text NOT NULL,

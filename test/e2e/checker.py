@@ -459,11 +459,11 @@ def check_post(entry, transfer):
         yield f'{what}: {entry["body"]}'
 
 
-def check_attempts(row, heard):
+def check_attempts(row, heard, heard_before):
     """The requests of one transfer, against its notification."""
     what = f'notification {row["transfer_id"]}'
     numbers = [int(entry['headers']['x-attempt']) for entry in heard]
-    accepted = sum(entry['accepted'] for entry in heard)
+    accepted = sum(entry['accepted'] for entry in heard + heard_before)
     if len(set(numbers)) != len(numbers) or any(n > row['attempts'] for n in numbers):
         yield f'{what}: attempts {numbers}, of {row["attempts"]} begun'
     if accepted > 1 or (row['state'] == 'delivered' and accepted != 1):
@@ -472,13 +472,20 @@ def check_attempts(row, heard):
         yield f'{what} was delivered before the first attempt'
 
 
-def check_notifications(journal, rows, log):
-    """rows are those of bank_report.notification, log is BACEN's."""
-    found = []
-    told = told_of(journal.transfers)
+def requests_by_key(log):
     heard = collections.defaultdict(list)
     for entry in log:
         heard[entry['headers'].get('idempotency-key')].append(entry)
+    return heard
+
+
+def check_notifications(journal, rows, log, log_before=()):
+    """rows are those of bank_report.notification, log is BACEN's.  Where commits
+    were lost, log_before is what it had by then: of transfers that are no more,
+    and under numbers of attempts that come again."""
+    found = []
+    told = told_of(journal.transfers)
+    heard, heard_before = requests_by_key(log), requests_by_key(log_before)
     stored = {row['transfer_id']: row for row in rows}
     found += [f'{id_} has no notification' for id_ in told.keys() - stored.keys()]
     found += [f'notification of {id_}, which BACEN need not know'
@@ -489,7 +496,7 @@ def check_notifications(journal, rows, log):
                 'completed_at')
         if [told[id_][name] for name in same] != [stored[id_][name] for name in same]:
             found.append(f'notification {id_} is {stored[id_]}')
-        found += check_attempts(stored[id_], heard[id_])
+        found += check_attempts(stored[id_], heard[id_], heard_before[id_])
         for entry in heard[id_]:
             found += check_post(entry, told[id_])
     return found

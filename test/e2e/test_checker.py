@@ -18,13 +18,14 @@ class Seen:
         self.journal = checker.Journal(stack.ledger)
         self.records = checker.read_topics(stack.env['BANK_KAFKA_BROKERS'])
         self.notifications = stack.ledger.rows('SELECT * FROM bank_report.notification')
-        self.log = stack.bacen.log()
+        self.log, self.log_before = stack.bacen.log(), []
 
     def complaints(self):
         return checker.check_journal(self.journal) \
             + checker.check_events(self.journal, self.records) \
             + checker.check_once(self.records) \
-            + checker.check_notifications(self.journal, self.notifications, self.log)
+            + checker.check_notifications(self.journal, self.notifications, self.log,
+                                          self.log_before)
 
     # What is spoilt below.
 
@@ -215,6 +216,7 @@ SPOILT = {
     '11: that of a withdrawal taken back': lambda s: s.notifications.append(
         {**s.notification, 'transfer_id': s.reversal(s.withdrawn)['transfer_id']}),
     '11: never told': lambda s: s.log.remove(s.heard),
+    '11: accepted before, and again': lambda s: s.log_before.append(s.heard),
     '11: another key': lambda s: s.heard['headers'].update({'idempotency-key': 'x'}),
     '11: another body': lambda s: s.heard.update(
         body=s.heard['body'].replace('"valor": ', '"valor": 1')),

@@ -1,6 +1,7 @@
 """The ledger recovered to a moment some seconds ago: others hold what it lost.
 After rebuild --new-epoch they hold what it holds, and what is left of the
-lost time is listed."""
+lost time is listed; BACEN is told of nothing that was lost, and of what was
+done again under a key of that time."""
 import json
 import os
 import shutil
@@ -75,48 +76,83 @@ def recover(stack, moment):
 
 def test_recovered_to_some_seconds_ago(stack):
     back_up(stack)
+    pair = stack.customer('BRL', 'BRL', money=100)[1:]
     with Load(stack, pause_s=0.01) as load:
         eventually(lambda: load.reached(KEPT), 'postings that are kept')
         moment = stack.ledger.row('SELECT clock_timestamp()::text AS now')['now']
         kept = len(load.outcomes.done)
+        told = stack.transfer(*pair, 2)
+        stack.notified(told['transfer_id'], 'delivered')
+        stack.bacen_answers({'status': 503, 'times': 0})
+        not_told = [stack.transfer(*pair, 2) for _ in range(3)]
         eventually(lambda: load.reached(kept + LOST), 'postings that are lost')
     stack.published()
     before = checker.Journal(stack.ledger)
     recover(stack, moment)
+    heard = stack.bacen.log()
+    stack.bacen_answers()
     refuse_to_go_on()
-    again = repeat_one(stack, before)
+    session = stack.session()
+    posted = {row['transfer_id'] for row in checker.Journal(session).transfers}
+    lost = {row['transfer_id'] for row in before.transfers} - posted
+    # The clients went on while the moment was taken.
+    assert len(lost) > LOST // 2, f'{len(lost)} transfers are lost'
+    assert not session.rows('SELECT 1 FROM bank_report.notification '
+                            'WHERE transfer_id = ANY (%s::uuid[])', list(lost))
+    again = {'told': repeat(session, told), 'early': repeat(session, not_told[0])}
+    store(session, *not_told[::2])
     rebuild()
     stack.up()
     seen = checker.read_topics(stack.env['BANK_KAFKA_BROKERS'])
     after = checker.Journal(stack.ledger)
-    lost = {row['transfer_id'] for row in before.transfers} - \
-        {row['transfer_id'] for row in after.transfers}
-    # The clients went on while the moment was taken.
-    assert len(lost) > LOST // 2, f'{len(lost)} transfers are lost'
     go_on(stack)
-    require_listed(stack, after, lost | {again}, seen)
+    again['late'] = repeat(stack.ledger, not_told[1])
+    stack.published()
+    require_listed(stack, after, lost, seen)
     require_restated(stack)
+    for key in again.values():
+        require_sent_again(stack, key)
+    require_told(stack, heard, again)
+
+
+def repeat(session, lost):
+    """A client does a lost transfer again, for another amount.  Its key."""
+    return session.row('SELECT * FROM bank.transfer(%s, %s, %s, %s)', lost['from_account'],
+                       lost['to_account'], MOVED, lost['transfer_id'])['transfer_id']
+
+
+def store(session, *lost):
+    """Lets lost transfers lie among the notifications all the same."""
+    for row in lost:
+        session.rows(
+            'INSERT INTO bank_report.notification (transfer_id, customer_id, from_account, '
+            'to_account, amount, currency, completed_at, state, next_attempt_at) '
+            "VALUES (%s, %s, %s, %s, %s, %s, %s, 'pending', 'infinity')",
+            *(row[name] for name in ('transfer_id', 'customer_id', 'from_account', 'to_account',
+                                     'amount', 'currency', 'completed_at')))
+
+
+def require_sent_again(stack, key):
     told = [json.loads(record.value) for record in sorted(
         checker.read_topic(stack.env['BANK_KAFKA_BROKERS'], 'bank.transfers'),
-        key=lambda record: record.place) if record.id[1] == again]
+        key=lambda record: record.place) if record.id[1] == key]
     assert len(told) == 2 and told[0]['epoch'] < told[1]['epoch']
     assert told[0]['amount'] != told[1]['amount'] == MOVED
 
 
-def repeat_one(stack, before):
-    """A client does one of the lost transfers again, before the bridge is back,
-    and for another amount.  Its key."""
-    session = stack.session()
-    kept = {row['transfer_id'] for row in session.rows(
-        'SELECT transfer_id FROM bank_ledger.transfer')}
-    for row in before.transfers:
-        if row['kind'] != 'transfer' or row['amount'] == MOVED or row['transfer_id'] in kept:
-            continue
-        session.attempt('SELECT bank.deposit(%s, %s)', row['from_account'], MOVED)
-        if isinstance(session.attempt('SELECT bank.transfer(%s, %s, %s, %s)', row['from_account'],
-                                      row['to_account'], MOVED, row['transfer_id']), list):
-            return row['transfer_id']
-    raise AssertionError('none can be done again')
+def require_told(stack, heard_before, again):
+    """BACEN knows all that the ledger has, once, and was told of nothing else.
+    What it took before it has for ever: that is answered by 409."""
+    eventually(stack.is_told, 'BACEN knows everything')
+    heard = stack.bacen.log()[len(heard_before):]
+    found = checker.check_notifications(
+        checker.Journal(stack.ledger),
+        stack.ledger.rows('SELECT * FROM bank_report.notification'), heard, heard_before)
+    assert not found, checker.shortened(found)
+    accepted = {name: [entry['accepted'] for entry in heard
+                       if entry['headers']['idempotency-key'] == key]
+                for name, key in again.items()}
+    assert accepted == {'told': [False], 'early': [True], 'late': [True]}
 
 
 def refuse_to_go_on():
@@ -124,7 +160,7 @@ def refuse_to_go_on():
     done = subprocess.run(['deploy/up'], cwd=ROOT, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, timeout=300, check=False)
     assert done.returncode != 0
-    for command in ('publish', 'rebuild'):
+    for command in ('publish', 'report', 'rebuild'):
         with own_bridge(command, http_port='0') as bridge:
             assert bridge.wait(60) == 4
             assert 'position record is of another system or timeline' in bridge.said()

@@ -75,9 +75,34 @@ test_late(void)
 		   "nor one from before an epoch that was only read");
 }
 
+static void
+test_refute(void)
+{
+	BridgePosition position = sample();
+	BridgePosition ledger = sample();
+
+	tap_ok(bridge_position_refute(&position, &ledger) == NULL, "the ledger it is of");
+	ledger.lsn++;
+	tap_ok(bridge_position_refute(&position, &ledger) == NULL, "that has gone on");
+	ledger.lsn = position.lsn - 1;
+	tap_is_text(bridge_position_refute(&position, &ledger),
+				"WAL ends before what was published", "that was brought back");
+	ledger = position;
+	ledger.timeline++;
+	tap_is_text(bridge_position_refute(&position, &ledger),
+				"position record is of another system or timeline",
+				"another timeline");
+	ledger = position;
+	ledger.system_identifier++;
+	tap_is_text(bridge_position_refute(&position, &ledger),
+				"position record is of another system or timeline",
+				"another system");
+}
+
 int
 main(void)
 {
+	test_refute();
 	test_late();
 	test_round_trip();
 	test_epoch();

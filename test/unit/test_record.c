@@ -208,6 +208,7 @@ test_transfer(void)
 	tap_is_text(transfer.completed_at, "2026-01-31T12:00:00.000001Z",
 				"completed_at");
 	tap_is_int(transfer.amount, 1050, "amount");
+	tap_is_int(transfer.epoch, 1, "epoch");
 
 	accept_kind("\"transfer\"", true);
 	accept_kind("\"hold_posted\"", true);
@@ -221,6 +222,8 @@ test_transfer(void)
 	refuse_transfer("\"transfer\"", "\"gift\"",
 					"field \"kind\" has a value that is not valid");
 	refuse_transfer("1050", "0", "field \"amount\" has a value that is not valid");
+	refuse_transfer("\"epoch\":1", "\"epoch\":0",
+					"field \"epoch\" has a value that is not valid");
 	refuse_transfer("1050", "10.5", "field \"amount\" is of the wrong type");
 }
 
