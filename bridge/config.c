@@ -15,6 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "bacen.h"
 #include "kafka.h"
 #include "log.h"
 
@@ -82,7 +83,7 @@ static const Setting settings[] = {
 	"file of the certificate shown to BACEN"},
 	{"bacen.key", SETTING_TEXT, "", 0, 0, TARGET(bacen_key),
 	"file of its key"},
-	{"bacen.timeout_ms", SETTING_INTEGER, "5000", 1, 300000,
+	{"bacen.timeout_ms", SETTING_INTEGER, "5000", 1, BANK_BACEN_TIMEOUT_MAX_MS,
 	TARGET(bacen_timeout_ms), "limit of one attempt"},
 	{"bacen.parallel", SETTING_INTEGER, "64", 1, 256,
 	TARGET(bacen_parallel), "first attempts at the same time"},

@@ -3,7 +3,8 @@
  *
  * Promises:  attempts only grows, and each number of it is sent once at most
  *            (invariant 11); the result of an attempt whose lease was lost to
- *            a later one changes nothing.
+ *            a later one changes nothing; a clock that steps back keeps no row
+ *            for longer than the longest it may be kept.
  * Locks:     the rows claimed or settled, until the next commit; rows that
  *            others have locked are left to them.
  * Not here:  the sending (retry.c), requeueing (notification.c).
@@ -19,6 +20,24 @@
 
 #include "bank.h"
 #include "claim.h"
+
+/*
+ * A moment further ahead than any we set was left behind by a stepping clock;
+ * small steps count for nothing.
+ * What nobody has tried, or somebody has just requeued, was due when stored.
+ */
+static const char recall_query[] =
+	"WITH left_behind AS ("
+	" SELECT l.transfer_id FROM bank_report.notification AS l"
+	" WHERE l.state OPERATOR(pg_catalog.=) ANY (ARRAY['pending', 'sending'])"
+	" AND l.next_attempt_at OPERATOR(pg_catalog.>) $1"
+	" AND l.next_attempt_at OPERATOR(pg_catalog.>)"
+	"  CASE WHEN l.state OPERATOR(pg_catalog.=) 'sending' THEN $2"
+	"  WHEN l.attempts OPERATOR(pg_catalog.=) l.requeued_after THEN $1"
+	"  ELSE $3 END"
+	" FOR UPDATE SKIP LOCKED) "
+	"UPDATE bank_report.notification AS n SET next_attempt_at = $1 "
+	"FROM left_behind AS l WHERE n.transfer_id OPERATOR(pg_catalog.=) l.transfer_id";
 
 /* The predicate of both is that of the index notification_due_idx. */
 static const char due_query[] =
@@ -85,6 +104,20 @@ read_claim(BankClaim *claim, HeapTuple row)
 	n->amount = DatumGetInt64(datum(row, 6));
 	n->attempt = DatumGetInt32(datum(row, 7));
 	claim->requeued_after = DatumGetInt32(datum(row, 8));
+}
+
+void
+bank_claim_recall(TimestampTz now)
+{
+	Oid			types[] = {TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID};
+	Datum		values[] = {
+		TimestampTzGetDatum(now),
+		TimestampTzGetDatum(after_ms(now, 2 * BANK_BACEN_TIMEOUT_MAX_MS)),
+		TimestampTzGetDatum(after_ms(now, BANK_BACEN_DELAY_MAX_MS +
+									 bank_max_clock_lead * INT64CONST(1000)))
+	};
+
+	SPI_execute_with_args(recall_query, lengthof(types), types, values, NULL, false, 0);
 }
 
 int

@@ -14,6 +14,9 @@ typedef struct BankClaim
 	int			requeued_after; /* attempts that no longer count */
 } BankClaim;
 
+/* Makes due what a clock that stepped back since would keep for too long. */
+extern void bank_claim_recall(TimestampTz now);
+
 /* How many rows, up to max, were due before the given time; locks none. */
 extern int	bank_claim_count_due(int max, TimestampTz due);
 

@@ -182,6 +182,8 @@ static void
 run(Retry *retry)
 {
 	SPI_connect_ext(SPI_OPT_NONATOMIC);
+	bank_claim_recall(retry->due);
+	SPI_commit();
 	do
 	{
 		claim_and_send(retry);

@@ -21,7 +21,6 @@
 #define ANSWER_MAX (16 * 1024)
 
 #define DELAY_FIRST_MS 2000
-#define DELAY_MAX_MS (3600 * INT64_C(1000))
 
 bool
 bank_bacen_build(BankBacenPost *post, const BankBacenNotification *notification,
@@ -160,10 +159,10 @@ bank_bacen_delay_ms(int attempts, int retry_after_s, double chance)
 	int64_t		asked = retry_after_s * INT64_C(1000);
 	int64_t		delay;
 
-	for (int i = 1; i < attempts && longest < DELAY_MAX_MS; i++)
+	for (int i = 1; i < attempts && longest < BANK_BACEN_DELAY_MAX_MS; i++)
 		longest *= 2;
-	if (longest > DELAY_MAX_MS)
-		longest = DELAY_MAX_MS;
+	if (longest > BANK_BACEN_DELAY_MAX_MS)
+		longest = BANK_BACEN_DELAY_MAX_MS;
 	delay = (int64_t) (chance * longest);
 	return delay > asked ? delay : asked;
 }

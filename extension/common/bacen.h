@@ -14,6 +14,12 @@
 
 #define BANK_BACEN_ERROR_SIZE 512
 
+/* The longest limit of an attempt that anybody may set; a lease is twice it. */
+#define BANK_BACEN_TIMEOUT_MAX_MS 300000
+
+/* No attempt is put off for longer, whatever BACEN asks for. */
+#define BANK_BACEN_DELAY_MAX_MS (BANK_HTTP_RETRY_AFTER_MAX * INT64_C(1000))
+
 typedef struct BankBacenNotification
 {
 	char		transfer_id[BANK_UUID_SIZE];

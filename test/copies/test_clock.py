@@ -323,6 +323,37 @@ def test_a_removed_limit_counts_until_midnight(teller):
     assert teller.refusal(101) == '00000'
 
 
+NOTIFIED = """
+    INSERT INTO bank_report.notification (transfer_id, customer_id, from_account, to_account,
+        amount, currency, completed_at, state, attempts, requeued_after, next_attempt_at)
+    VALUES (gen_random_uuid(), %s, %s, %s, 1, 'BRL', clock_timestamp(), %s, %s, %s,
+            clock_timestamp() + %s::interval) RETURNING transfer_id"""
+
+
+def test_a_step_back_keeps_no_notification(teller):
+    """What is leased or due is neither earlier by a small step, nor an hour late
+    by a large one."""
+    def kept(state, attempts, until, requeued_after=0):
+        return teller.value(NOTIFIED, teller.holder, teller.a, teller.b, state, attempts,
+                            requeued_after, until)
+
+    def tried():
+        teller.rows('CALL bank_report.retry()')
+        return {row['transfer_id'] for row in teller.rows(
+            'DELETE FROM bank_report.notification WHERE attempts > 10 RETURNING transfer_id')}
+    leased, longest = kept('sending', 10, '10 s'), kept('pending', 10, '1 hour')
+    put_off = kept('pending', 10, '20 minutes')
+    teller.clock.move(-LEAD_S / 2)
+    assert tried() == set()
+    untried, requeued = kept('pending', 0, '0 s'), kept('pending', 10, '0 s', 10)
+    teller.rows('UPDATE bank_report.notification SET attempts = 10, requeued_after = 10 '
+                'WHERE transfer_id = %s', untried)
+    teller.clock.move(-HOUR_S / 2)
+    assert tried() == {leased, longest, untried, requeued}
+    teller.clock.move(-HOUR_S / 2)
+    assert tried() == {put_off}
+
+
 def work(clock, port, tellers, seed):
     """A session that moves money, holds, closes and opens as the clock steps."""
     dice, session = random.Random(seed), Session(port=port)
