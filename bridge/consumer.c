@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -42,6 +41,7 @@ struct BridgeConsumer
 	int64_t		next_metadata_ms;
 	int64_t		next_commit_ms;
 	int64_t		newest_ms;		/* when the last record taken was written */
+	int64_t		caught_up_ms;	/* when nothing waited last; 0: not yet */
 	BridgeOffsets committed;
 };
 
@@ -462,23 +462,8 @@ bridge_consumer_commit(BridgeConsumer *consumer, const BridgeOffsets *offsets)
 	rd_kafka_topic_partition_list_destroy(list);
 }
 
-int64_t
-bridge_consumer_age_ms(const BridgeConsumer *consumer, int64_t lag)
-{
-	struct timespec now;
-	int64_t		age_ms;
-
-	if (lag == 0 || consumer->newest_ms == 0)
-		return 0;
-	clock_gettime(CLOCK_REALTIME, &now);
-	age_ms = (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000 -
-		consumer->newest_ms;
-	return age_ms > 0 ? age_ms : 0;
-}
-
-int64_t
-bridge_consumer_lag(const BridgeConsumer *consumer,
-					const BridgeOffsets *offsets)
+static int64_t
+count_waiting(const BridgeConsumer *consumer, const BridgeOffsets *offsets)
 {
 	int64_t		lag = 0;
 
@@ -498,4 +483,21 @@ bridge_consumer_lag(const BridgeConsumer *consumer,
 			lag += end - next;
 	}
 	return lag;
+}
+
+/* The last record taken may be from before a long time in which none came. */
+void
+bridge_consumer_tell_lag(BridgeConsumer *consumer, const BridgeOffsets *offsets,
+						 BridgeMetric records, BridgeMetric age)
+{
+	int64_t		lag = count_waiting(consumer, offsets);
+	int64_t		reached = consumer->newest_ms;
+
+	if (lag == 0)
+		consumer->caught_up_ms = bridge_clock_date_ms();
+	if (lag == 0 || consumer->caught_up_ms > reached)
+		reached = consumer->caught_up_ms;
+	bridge_metrics_set(records, lag);
+	if (reached > 0)
+		bridge_metrics_set(age, reached);
 }

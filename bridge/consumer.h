@@ -14,6 +14,7 @@
 #include <librdkafka/rdkafka.h>
 
 #include "config.h"
+#include "metrics.h"
 #include "record.h"
 #include "store.h"
 
@@ -70,11 +71,13 @@ extern bool bridge_consumer_check_type(const rd_kafka_message_t *message,
 extern void bridge_consumer_commit(BridgeConsumer *consumer,
 								   const BridgeOffsets *offsets);
 
-/* How old the last record taken is, where as many wait behind it; else 0. */
-extern int64_t bridge_consumer_age_ms(const BridgeConsumer *consumer, int64_t lag);
-
-/* Records in Kafka at or after *offsets, as far as known. */
-extern int64_t bridge_consumer_lag(const BridgeConsumer *consumer,
-								   const BridgeOffsets *offsets);
+/*
+ * Sets the two metrics: the records in Kafka at or after *offsets, and the date
+ * up to which nothing waits.  While no broker answers neither is known: the
+ * caller lets them be, and the age grows.
+ */
+extern void bridge_consumer_tell_lag(BridgeConsumer *consumer,
+									 const BridgeOffsets *offsets,
+									 BridgeMetric records, BridgeMetric age);
 
 #endif

@@ -191,16 +191,16 @@ print_metric(FILE *stream, BridgeMetric metric)
 	const MetricEntry *entry = &metric_table[metric];
 	int64_t		value = bridge_metrics_get(metric);
 	bool		age = is_of_type(metric, "age");
-	bool		seconds = age || is_of_type(metric, "seconds");
 
 	if (age)
 		value = bridge_clock_date_ms() - value;
-	if (age && value < 0)		/* the other machine's clock is ahead */
+	if (age && value < 0)		/* nothing, or another machine's clock is
+								 * ahead */
 		value = 0;
 	fprintf(stream, "# HELP bank_bridge_%s %s\n# TYPE bank_bridge_%s %s\n"
 			"bank_bridge_%s ", entry->name, entry->help, entry->name,
-			seconds ? "gauge" : entry->type, entry->name);
-	if (seconds)
+			age ? "gauge" : entry->type, entry->name);
+	if (age)
 		fprintf(stream, "%.3f\n", (double) value / 1000);
 	else
 		fprintf(stream, "%" PRId64 "\n", value);

@@ -16,9 +16,9 @@
 #include "role.h"
 
 /*
- * role, symbol, type, name after "bank_bridge_", help.  The type "seconds" is
- * a gauge that is kept in milliseconds, and "age" one that is kept as the
- * date it is counted from: first the start, so that it grows until told.
+ * role, symbol, type, name after "bank_bridge_", help.  The type "age" is a
+ * gauge in seconds that is kept as the date it is counted from: first the start,
+ * so that it grows until told, and again where its role can tell no more.
  */
 #define BRIDGE_METRIC_TABLE(X) \
 	X(PUBLISH, PUBLISH_TRANSACTIONS, "counter", "publish_transactions_total", \
@@ -40,8 +40,8 @@
 	  "Last LSN confirmed to the slot, as a number.") \
 	X(PUBLISH, PUBLISH_LAG_BYTES, "gauge", "publish_lag_bytes", \
 	  "WAL written after the confirmed LSN.") \
-	X(PUBLISH, PUBLISH_LAG_SECONDS, "seconds", "publish_lag_seconds", \
-	  "How long ago was written what is now confirmed.") \
+	X(PUBLISH, PUBLISH_LAG_SECONDS, "age", "publish_lag_seconds", \
+	  "Since when WAL waits, or may wait unseen, to be confirmed.") \
 	X(PUBLISH, PUBLISH_SLOT_STATE, "gauge", "publish_slot_state", \
 	  "The slot's WAL: 0 reserved, 1 extended, 2 unreserved, 3 lost.") \
 	X(PUBLISH, PUBLISH_QUEUE_BYTES, "gauge", "publish_queue_bytes", \
@@ -72,8 +72,8 @@
 	  "Failed transactions in the search database.") \
 	X(PROJECT, PROJECT_LAG_RECORDS, "gauge", "project_lag_records", \
 	  "Records in Kafka that are not yet applied.") \
-	X(PROJECT, PROJECT_LAG_SECONDS, "seconds", "project_lag_seconds", \
-	  "Age of the last record applied while others wait.") \
+	X(PROJECT, PROJECT_LAG_SECONDS, "age", "project_lag_seconds", \
+	  "Since when records wait, or may wait unseen, to be applied.") \
 	X(PROJECT, PROJECT_DEAD, "counter", "project_dead_total", \
 	  "Records not understood, and written to bank.dead.") \
 	X(REPORT, REPORT_RECORDS, "counter", "report_records_total", \
@@ -96,18 +96,21 @@
 	  "Transfer records that the ledger lost, and that are not told.") \
 	X(REPORT, REPORT_LAG_RECORDS, "gauge", "report_lag_records", \
 	  "Records in Kafka that are not yet stored.") \
-	X(REPORT, REPORT_LAG_SECONDS, "seconds", "report_lag_seconds", \
-	  "Age of the last record stored while others wait.") \
+	X(REPORT, REPORT_LAG_SECONDS, "age", "report_lag_seconds", \
+	  "Since when records wait, or may wait unseen, to be stored.") \
 	X(REPORT, REPORT_PENDING, "gauge", "report_pending", \
 	  "Notifications that BACEN has not taken, and that wait.") \
 	X(REPORT, REPORT_SENDING, "gauge", "report_sending", \
 	  "Notifications under a lease: being sent.") \
 	X(REPORT, REPORT_GIVEN_UP, "gauge", "report_given_up", \
 	  "Notifications that are dead until requeued.") \
-	X(REPORT, REPORT_OLDEST, "seconds", "report_oldest_seconds", \
+	X(REPORT, REPORT_OLDEST, "age", "report_oldest_seconds", \
 	  "Age of the oldest transfer that BACEN has not taken.") \
 	X(REPORT, REPORT_CIRCUIT, "gauge", "report_circuit", \
 	  "Circuit towards BACEN: 0 closed, 1 half open, 2 open.")
+
+/* The date of an "age" that is 0 for now: nothing is there to be old. */
+#define BRIDGE_METRICS_NOTHING INT64_MAX
 
 typedef enum BridgeMetric
 {

@@ -102,7 +102,7 @@ static const char count_sql[] =
 	" count(*) FILTER (WHERE n.state = 'sending'),"
 	" (SELECT count(*) FROM bank_report.notification AS d WHERE d.state = 'dead'),"
 	" coalesce(round(1000 * extract(epoch FROM"
-	" clock_timestamp() - min(n.completed_at))), 0),"
+	" clock_timestamp() - min(n.completed_at))), -1),"
 	" (SELECT array_position(ARRAY['closed', 'half open', 'open'], c.state) - 1"
 	" FROM bank_report.circuit AS c)"
 	" FROM bank_report.notification AS n WHERE n.state IN ('pending', 'sending')";

@@ -73,7 +73,8 @@ typedef struct BridgeBacklog
 	int64_t		pending;
 	int64_t		sending;
 	int64_t		dead;
-	int64_t		oldest_ms;		/* age of the oldest transfer, dead ones apart */
+	int64_t		oldest_ms;		/* age of the oldest transfer, dead ones
+								 * apart; -1: none */
 	BridgeCircuit circuit;
 } BridgeBacklog;
 

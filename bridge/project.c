@@ -505,14 +505,12 @@ look_for_redis(Project *project)
 static void
 say_state(Project *project, BridgeConsumerState state)
 {
-	int64_t		lag;
-
 	if (project->consumer == NULL)
 		return;
-	lag = bridge_consumer_lag(project->consumer, &project->applied);
-	bridge_metrics_set(BRIDGE_METRIC_PROJECT_LAG_RECORDS, lag);
-	bridge_metrics_set(BRIDGE_METRIC_PROJECT_LAG_SECONDS,
-					   bridge_consumer_age_ms(project->consumer, lag));
+	if (state != BRIDGE_CONSUMER_UNREACHABLE)
+		bridge_consumer_tell_lag(project->consumer, &project->applied,
+								 BRIDGE_METRIC_PROJECT_LAG_RECORDS,
+								 BRIDGE_METRIC_PROJECT_LAG_SECONDS);
 	bridge_consumer_commit(project->consumer, &project->applied);
 	if (state == BRIDGE_CONSUMER_UNREACHABLE)
 		say_unhealthy(bridge_trouble_or(no_answer));

@@ -193,6 +193,7 @@ take_slot(Publisher *publisher, const PGresult *result)
 		return true;
 	bridge_metrics_set(BRIDGE_METRIC_PUBLISH_LAG_BYTES, (int64_t) (written - confirmed));
 	bridge_metrics_set(BRIDGE_METRIC_PUBLISH_LAG_SECONDS,
+					   bridge_clock_date_ms() -
 					   bridge_lag_note(&publisher->lag, bridge_clock_ms(), written,
 									   confirmed));
 	bridge_metrics_set(BRIDGE_METRIC_PUBLISH_SAFE_WAL_BYTES, number_in(result, 2));

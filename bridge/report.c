@@ -401,21 +401,21 @@ look_at_backlog(Report *report)
 	bridge_metrics_set(BRIDGE_METRIC_REPORT_PENDING, backlog.pending);
 	bridge_metrics_set(BRIDGE_METRIC_REPORT_SENDING, backlog.sending);
 	bridge_metrics_set(BRIDGE_METRIC_REPORT_GIVEN_UP, backlog.dead);
-	bridge_metrics_set(BRIDGE_METRIC_REPORT_OLDEST, backlog.oldest_ms);
+	bridge_metrics_set(BRIDGE_METRIC_REPORT_OLDEST, backlog.oldest_ms < 0 ?
+					   BRIDGE_METRICS_NOTHING :
+					   bridge_clock_date_ms() - backlog.oldest_ms);
 	bridge_metrics_set(BRIDGE_METRIC_REPORT_CIRCUIT, backlog.circuit);
 }
 
 static void
 say_state(Report *report, BridgeConsumerState state)
 {
-	int64_t		lag;
-
 	if (report->consumer == NULL)
 		return;
-	lag = bridge_consumer_lag(report->consumer, &report->offsets);
-	bridge_metrics_set(BRIDGE_METRIC_REPORT_LAG_RECORDS, lag);
-	bridge_metrics_set(BRIDGE_METRIC_REPORT_LAG_SECONDS,
-					   bridge_consumer_age_ms(report->consumer, lag));
+	if (state != BRIDGE_CONSUMER_UNREACHABLE)
+		bridge_consumer_tell_lag(report->consumer, &report->offsets,
+								 BRIDGE_METRIC_REPORT_LAG_RECORDS,
+								 BRIDGE_METRIC_REPORT_LAG_SECONDS);
 	bridge_consumer_commit(report->consumer, &report->offsets);
 	if (state == BRIDGE_CONSUMER_UNREACHABLE)
 		say_unhealthy(bridge_trouble_or(no_answer));
