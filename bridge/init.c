@@ -172,6 +172,7 @@ look_for_entries(PGconn *conn, bool *found)
 static int
 write_position(const BridgeConfig *config, PGconn *conn)
 {
+	static const BridgeEnds unknown;
 	BridgePosition position;
 	BridgeCatalog catalog;
 	bool		has_entries;
@@ -193,7 +194,7 @@ write_position(const BridgeConfig *config, PGconn *conn)
 			.system_identifier = catalog.system_identifier,
 			.timeline = catalog.timeline
 	};
-	return bridge_position_write(config, &position) ? BRIDGE_EXIT_OK :
+	return bridge_position_write(config, &position, &unknown) ? BRIDGE_EXIT_OK :
 		BRIDGE_EXIT_KAFKA;
 }
 

@@ -225,14 +225,20 @@ bridge_position_read(const BridgeConfig *config, BridgePosition *position,
 }
 
 bool
-bridge_position_write(const BridgeConfig *config, const BridgePosition *position)
+bridge_position_write(const BridgeConfig *config, const BridgePosition *position,
+					  const BridgeEnds *ends)
 {
-	char		value[BRIDGE_POSITION_SIZE];
+	char		text[BRIDGE_POSITION_SIZE];
 	BridgeKafkaRecord record = {
 		.topic = BANK_TOPIC_BRIDGE, .partition = 0, .key = BANK_SLOT,
-		.key_length = strlen(BANK_SLOT), .value = value,
-		.value_length = bridge_position_format(position, value)
+		.key_length = strlen(BANK_SLOT),
+		.value_length = bridge_position_format(position, text)
 	};
+	char	   *value = bridge_ends_append(ends, text, &record.value_length);
+	bool		written;
 
-	return bridge_kafka_write(config, &record);
+	record.value = value;
+	written = value != NULL && bridge_kafka_write(config, &record);
+	free(value);
+	return written;
 }

@@ -72,8 +72,12 @@ extern const char *bridge_position_refute(const BridgePosition *position,
 /* Logs that Kafka has no record, and what to do. */
 extern void bridge_position_tell_none(void);
 
-/* Writes one and waits for the acknowledgement; false, logged, without it. */
+/*
+ * Writes one, with the ends, and waits for the acknowledgement; false, logged,
+ * without it.
+ */
 extern bool bridge_position_write(const BridgeConfig *config,
-								  const BridgePosition *position);
+								  const BridgePosition *position,
+								  const BridgeEnds *ends);
 
 #endif

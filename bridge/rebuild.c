@@ -32,6 +32,7 @@
 #include "rewind.h"
 #include "role.h"
 #include "survey.h"
+#include "tail.h"
 #include "wal.h"
 
 #define WAIT_MS 250
@@ -161,10 +162,11 @@ read_kafka(Rebuild *rebuild)
 	BridgeExit	code;
 
 	rebuild->survey.with_content = rebuild->new_epoch;
+	rebuild->survey.ends = &rebuild->producer.ends;
 	code = bridge_survey_run(rebuild->config, rebuild->conn, &rebuild->survey);
 	if (code == BRIDGE_EXIT_OK)
 		code = bridge_rewind_run(rebuild->config, rebuild->conn,
-								 &rebuild->survey.ends);
+								 &rebuild->producer.ends);
 	if (code == BRIDGE_EXIT_OK)
 		code = begin_epoch(rebuild);
 	if (code == BRIDGE_EXIT_OK)
@@ -268,8 +270,46 @@ write_position(const Rebuild *rebuild)
 		.timeline = rebuild->identity.timeline
 	};
 
-	return bridge_position_write(rebuild->config, &position) ?
+	return bridge_position_write(rebuild->config, &position,
+								 &rebuild->producer.ends) ?
 		BRIDGE_EXIT_OK : BRIDGE_EXIT_KAFKA;
+}
+
+/* What was found, and what was sent, must be there still. */
+static BridgeExit
+check_ends(const Rebuild *rebuild)
+{
+	BridgeEnds	found = {0};
+	bool		known = bridge_tail_ask_ends(rebuild->config, &found);
+	bool		hold = known && bridge_ends_check(&rebuild->producer.ends, &found);
+
+	bridge_ends_free(&found);
+	if (!known)
+		return BRIDGE_EXIT_KAFKA;
+	return hold ? BRIDGE_EXIT_OK : BRIDGE_EXIT_LOST;
+}
+
+/*
+ * Of a compacted topic that was made anew meanwhile, what it had before is not
+ * sent: it was found, or is below what was sent since.
+ */
+static BridgeExit
+send_all(Rebuild *rebuild)
+{
+	BridgeExit	code = bridge_resend_pass(&rebuild->resend, NULL, 0);
+
+	if (code == BRIDGE_EXIT_OK)
+		code = make_slot(rebuild);
+	if (code == BRIDGE_EXIT_OK)
+		code = bridge_resend_pass(&rebuild->resend, rebuild->snapshot,
+								  rebuild->slot_lsn);
+	if (code == BRIDGE_EXIT_OK)
+		code = check_ends(rebuild);
+	if (code == BRIDGE_EXIT_LOST)
+		bridge_log(BRIDGE_LOG_ERROR, "a topic was made anew while it was rebuilt",
+				   "hint=%s",
+				   "Delete it once more, run bank-bridge init, then rebuild.");
+	return code;
 }
 
 static BridgeExit
@@ -289,13 +329,19 @@ rebuild_all(Rebuild *rebuild)
 	rebuild->resend.events.site = rebuild->catalog.site;
 	code = read_kafka(rebuild);
 	if (code == BRIDGE_EXIT_OK)
-		code = bridge_resend_pass(&rebuild->resend, NULL, 0);
-	if (code == BRIDGE_EXIT_OK)
-		code = make_slot(rebuild);
-	if (code == BRIDGE_EXIT_OK)
-		code = bridge_resend_pass(&rebuild->resend, rebuild->snapshot,
-								  rebuild->slot_lsn);
+		code = send_all(rebuild);
 	return code == BRIDGE_EXIT_OK ? write_position(rebuild) : code;
+}
+
+static void
+tell_end(const Rebuild *rebuild, BridgeExit code)
+{
+	bool		done = code == BRIDGE_EXIT_OK;
+
+	bridge_log(done ? BRIDGE_LOG_INFO : BRIDGE_LOG_ERROR,
+			   done ? "rebuilt" : "not rebuilt; run it again",
+			   "records=%" PRId64 " epoch=%" PRId32 " exit_code=%d",
+			   rebuild->resend.sent, rebuild->resend.epoch, (int) code);
 }
 
 int
@@ -318,12 +364,8 @@ bridge_rebuild_run(const BridgeConfig *config, bool new_epoch)
 		bridge_producer_create(&rebuild->producer, config))
 	{
 		code = rebuild_all(rebuild);
-		bridge_log(code == BRIDGE_EXIT_OK ? BRIDGE_LOG_INFO : BRIDGE_LOG_ERROR,
-				   code == BRIDGE_EXIT_OK ? "rebuilt" : "not rebuilt; run it again",
-				   "records=%" PRId64 " epoch=%" PRId32 " exit_code=%d",
-				   rebuild->resend.sent, rebuild->resend.epoch, (int) code);
+		tell_end(rebuild, code);
 		bridge_producer_free(&rebuild->producer);
-		bridge_ends_free(&rebuild->survey.ends);
 		bridge_wal_close(&rebuild->wal);
 		PQfinish(rebuild->conn);
 	}

@@ -106,7 +106,6 @@ BridgeExit
 bridge_resend_prepare(BridgeResend *resend)
 {
 	bridge_journal_reset(&resend->journal);
-	bridge_inflight_begin(&resend->producer->inflight);
 	return run(resend, views);
 }
 
@@ -146,7 +145,7 @@ wait_until(BridgeResend *resend, bool (*done) (const BridgeProducer *producer))
 		if (bridge_stop_requested())
 			return BRIDGE_EXIT_FAILED;
 	}
-	return resend->producer->failed ? BRIDGE_EXIT_KAFKA : BRIDGE_EXIT_OK;
+	return resend->producer->failed ? resend->producer->code : BRIDGE_EXIT_OK;
 }
 
 static bool
@@ -160,7 +159,7 @@ send_event(BridgeResend *resend, const BridgeEvent *event)
 {
 	if (!bridge_producer_send(resend->producer, event, resend->lsn_text,
 							  resend->index++))
-		return BRIDGE_EXIT_KAFKA;
+		return resend->producer->code;
 	resend->sent++;
 	return BRIDGE_EXIT_OK;
 }
@@ -197,7 +196,10 @@ make_events(BridgeResend *resend, const BridgeJournalRow *row)
 	}
 }
 
-/* Sends of a row's events those whose topic lacks it. */
+/*
+ * Sends of a row's events those whose topic lacks it.  Each row is a transaction
+ * to the producer, who so sees a record that is put before an earlier one.
+ */
 static BridgeExit
 send_row(BridgeResend *resend, const BridgeJournalRow *row,
 		 const PGresult *result, int number)
@@ -207,6 +209,7 @@ send_row(BridgeResend *resend, const BridgeJournalRow *row,
 
 	if (!made)
 		return not_understood(resend);
+	bridge_inflight_begin(&resend->producer->inflight);
 	for (int i = 0; code == BRIDGE_EXIT_OK && i < resend->events.count; i++)
 	{
 		const BridgeEvent *event = &resend->events.events[i];
@@ -216,6 +219,7 @@ send_row(BridgeResend *resend, const BridgeJournalRow *row,
 					"lacks_balance" : "lacks_status"))
 			code = send_event(resend, event);
 	}
+	bridge_inflight_commit(&resend->producer->inflight, resend->lsn);
 	return code;
 }
 

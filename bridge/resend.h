@@ -46,7 +46,8 @@ extern BridgeExit bridge_resend_prepare(BridgeResend *resend);
 
 /*
  * One pass, in the snapshot of the slot that begins at slot_lsn, or, where it
- * is NULL, of now.  OK; KAFKA or FAILED, logged; FAILED too at the stop.
+ * is NULL, of now.  OK; KAFKA or FAILED, logged; FAILED too at the stop; LOST,
+ * logged, where a topic was made anew.
  */
 extern BridgeExit bridge_resend_pass(BridgeResend *resend,
 									 const char *snapshot, uint64_t slot_lsn);

@@ -21,7 +21,7 @@ typedef struct BridgeSurvey
 	bool		with_content;	/* keeps the values too */
 	int32_t		epoch;			/* the highest one met; 0: none */
 	int64_t		records;
-	BridgeEnds	ends;			/* the caller's to free */
+	BridgeEnds *ends;			/* noted: where the topics end */
 } BridgeSurvey;
 
 /*

@@ -274,6 +274,22 @@ bridge_tail_open(const BridgeConfig *config, const BridgePlace *from,
 }
 
 bool
+bridge_tail_ask_ends(const BridgeConfig *config, BridgeEnds *ends)
+{
+	BridgeTail *tail = calloc(1, sizeof(BridgeTail));
+	bool		moved;
+	bool		known;
+
+	if (tail == NULL)
+		return false;
+	tail->client = bridge_cursor_client(config);
+	known = tail->client != NULL && add_topics(tail) && ask_ends(tail, &moved) &&
+		note_ends(tail, ends);
+	bridge_tail_close(tail);
+	return known;
+}
+
+bool
 bridge_tail_ends_before(const BridgeTail *tail, const BridgePlace *place)
 {
 	return bridge_place_compare(&tail->last, place) < 0;

@@ -48,6 +48,9 @@ extern bool bridge_tail_open(const BridgeConfig *config,
 							 const BridgePlace *from, BridgeEnds *ends,
 							 BridgeTail **tail);
 
+/* Notes where the partitions of events end now; false as bridge_tail_open. */
+extern bool bridge_tail_ask_ends(const BridgeConfig *config, BridgeEnds *ends);
+
 /* Asked in the order of the places. */
 extern BridgeTailAnswer bridge_tail_ask(BridgeTail *tail,
 										const BridgeTailQuestion *question);

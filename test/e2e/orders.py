@@ -1,10 +1,10 @@
-"""What an operator orders of a broker and kcat has no words for: a topic
-deleted, its settings changed, rights given and taken.  Each request is in the
-first version that brokers of today know."""
+"""What an operator orders of a broker and kcat has no words for: a topic made,
+deleted or set otherwise, rights given and taken.  Each request is in the first
+version that brokers of today know."""
 import socket
 import struct
 
-DELETE_TOPICS, CREATE_ACLS, DELETE_ACLS, ALTER_CONFIGS = 20, 30, 31, 44
+CREATE_TOPICS, DELETE_TOPICS, CREATE_ACLS, DELETE_ACLS, ALTER_CONFIGS = 19, 20, 30, 31, 44
 TOPIC, GROUP, CLUSTER = 2, 3, 4         # kinds of resources
 PREFIXED, LITERAL = 4, 3
 ALL, ALLOW = 2, 3                       # operations, and what they are
@@ -46,6 +46,14 @@ def require(answer, place):
 def delete_topic(broker, topic):
     answer = ask(broker, DELETE_TOPICS, struct.pack('>i', 1) + text(topic)
                  + struct.pack('>i', 1000 * TIMEOUT_S))
+    require(answer, 4 + 4 + len(text(topic)))
+
+
+def create_topic(broker, topic, partitions):
+    """With no settings of its own."""
+    body = struct.pack('>i', 1) + text(topic) + struct.pack('>ihii', partitions, 1, 0, 0) \
+        + struct.pack('>ib', 1000 * TIMEOUT_S, 0)
+    answer = ask(broker, CREATE_TOPICS, body, version=2)
     require(answer, 4 + 4 + len(text(topic)))
 
 

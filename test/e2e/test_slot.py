@@ -7,6 +7,7 @@ import subprocess
 import pytest
 
 import checker
+import orders
 from brokers import is_not_ready, stop_bridge
 from faults import own_bridge, require_ended, under_load
 from stack import ROOT, RUN, eventually, kill, script
@@ -182,6 +183,27 @@ def test_rebuild_while_money_moves(stack):
         kill(supervisor)
         require_ended([supervisor, *roles])
         eventually(lambda: stack.ledger.row(f'SELECT NOT active AS free FROM pg_replication_slots '
+def test_topic_made_anew_while_it_is_rebuilt(stack):
+    """What was found in it is gone: that is no rebuilt topic."""
+    brokers, topic = stack.env['BANK_KAFKA_BROKERS'], 'bank.balances'
+    with bridge_killed(stack):
+        session = stack.session()
+        session.begin()
+        session.row('SELECT pg_current_xact_id()')      # the slot waits for this one
+        with own_bridge('rebuild') as bridge:
+            eventually(lambda: 'the slot waits' in bridge.said(), 'all is sent, and it waits')
+            orders.delete_topic(brokers, topic)
+            orders.create_topic(brokers, topic, partitions=6)
+            session.commit()
+            assert bridge.wait(120) == 4, bridge.said()
+            assert f'topic={topic}' in bridge.said()
+            assert 'Delete it once more, run bank-bridge init, then rebuild.' in bridge.said()
+        orders.delete_topic(brokers, topic)
+        for command in ('init', 'rebuild'):
+            with own_bridge(command) as bridge:
+                assert bridge.wait(120) == 0, bridge.said()
+
+
                                             f'WHERE slot_name = {SLOT}')['free'], 'it is free')
         drop(stack)
         late = stack.session()
