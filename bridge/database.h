@@ -25,6 +25,9 @@ extern PGconn *bridge_database_connect(const char *dsn,
 extern PGresult *bridge_database_query(PGconn *conn, const char *query,
 									   const char *const *values, int count);
 
+/* The first server whose logical slots a standby can keep up, for a failover. */
+#define BRIDGE_DATABASE_FAILOVER 170000
+
 /* An LSN in its text form X/X; false where it is none. */
 extern bool bridge_database_parse_lsn(const char *text, uint64_t *lsn);
 

@@ -118,7 +118,9 @@ make_slot(PGconn *conn)
 			   exists ? "kept" : "created");
 	if (exists)
 		return BRIDGE_EXIT_OK;
-	return run_statement(conn,
+	return run_statement(conn, PQserverVersion(conn) >= BRIDGE_DATABASE_FAILOVER ?
+						 "SELECT pg_catalog.pg_create_logical_replication_slot('"
+						 BANK_SLOT "', 'pgoutput', failover => true)" :
 						 "SELECT pg_catalog.pg_create_logical_replication_slot('"
 						 BANK_SLOT "', 'pgoutput')", NULL);
 }

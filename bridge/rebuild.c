@@ -253,7 +253,11 @@ make_slot(Rebuild *rebuild)
 	int64_t		pass_at = bridge_clock_ms() + PASS_PERIOD_MS;
 	BridgeExit	code = BRIDGE_EXIT_OK;
 
-	if (PQsendQuery(rebuild->wal.conn, "CREATE_REPLICATION_SLOT \"" BANK_SLOT
+	if (PQsendQuery(rebuild->wal.conn,
+					PQserverVersion(rebuild->wal.conn) >= BRIDGE_DATABASE_FAILOVER ?
+					"CREATE_REPLICATION_SLOT \"" BANK_SLOT
+					"\" LOGICAL pgoutput (SNAPSHOT 'export', FAILOVER)" :
+					"CREATE_REPLICATION_SLOT \"" BANK_SLOT
 					"\" LOGICAL pgoutput (SNAPSHOT 'export')") == 0)
 		return BRIDGE_EXIT_FAILED;
 	while (code == BRIDGE_EXIT_OK && PQisBusy(rebuild->wal.conn))
