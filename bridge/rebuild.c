@@ -89,24 +89,49 @@ connect_both(Rebuild *rebuild)
 		BRIDGE_EXIT_FAILED;
 }
 
-/* Without a new epoch, versions must mean what they meant when sent. */
+static bool
+ask_wal_end(const Rebuild *rebuild, uint64_t *lsn)
+{
+	PGresult   *result = bridge_database_query(rebuild->conn,
+											   "SELECT pg_current_wal_flush_lsn()",
+											   NULL, 0);
+	bool		known = result != NULL &&
+	bridge_database_parse_lsn(PQgetvalue(result, 0, 0), lsn);
+
+	PQclear(result);
+	return known;
+}
+
+/*
+ * Without a new epoch, versions must mean what they meant when sent.  The end of
+ * the WAL is asked after the record was read: it is never behind it.
+ */
 static BridgeExit
 check_position(const Rebuild *rebuild)
 {
+	BridgePosition ledger = {
+		.system_identifier = rebuild->identity.system_identifier,
+		.timeline = rebuild->identity.timeline
+	};
 	BridgePosition position;
 	BridgePositionFound found = bridge_position_read(rebuild->config, &position,
 													 NULL);
+	const char *wrong = NULL;
 
 	if (rebuild->new_epoch)
 		return BRIDGE_EXIT_OK;
 	if (found == BRIDGE_POSITION_UNKNOWN)
 		return BRIDGE_EXIT_KAFKA;
-	if (found == BRIDGE_POSITION_NONE ||
-		(position.system_identifier == rebuild->identity.system_identifier &&
-		 position.timeline == rebuild->identity.timeline))
+	if (found == BRIDGE_POSITION_FOUND)
+	{
+		if (!ask_wal_end(rebuild, &ledger.lsn))
+			return BRIDGE_EXIT_FAILED;
+		wrong = bridge_position_refute(&position, &ledger);
+	}
+	if (wrong == NULL)
 		return bridge_catalog_check_system(&rebuild->catalog, &rebuild->identity);
-	bridge_log(BRIDGE_LOG_ERROR, "position record is of another system or timeline",
-			   "hint=%s", "Run bank-bridge rebuild --new-epoch.");
+	bridge_log(BRIDGE_LOG_ERROR, wrong, "hint=%s",
+			   "Run bank-bridge rebuild --new-epoch.");
 	return BRIDGE_EXIT_LOST;
 }
 

@@ -1,6 +1,7 @@
 """The ledger goes on in another server: in the standby of one that died under
 load, which is another timeline without the commits that had not reached it,
-and in another cluster that a dump was restored into.  Run by make chaos."""
+on a disk brought back to an earlier moment, and in another cluster that a dump
+was restored into.  Run by make chaos."""
 import contextlib
 import os
 import pathlib
@@ -96,6 +97,30 @@ def test_failover_to_a_standby(stack):
     DATA.rename(OLD)
     COPY.rename(DATA)
     refuse_to_go_on()
+    require_recovered(stack)
+
+
+def test_disk_of_an_earlier_moment(stack):
+    """Of the same timeline: only that the WAL ends too early tells it apart."""
+    with Load(stack, pause_s=0.01) as load:
+        eventually(lambda: load.reached(KEPT), 'postings that are kept')
+    kill_bridge_and_server(stack, signal.SIGINT)
+    COPY.mkdir(mode=0o700)
+    give_to_server(COPY)
+    as_server('cp', '-R', f'{DATA}/.', COPY)
+    stack.up()
+    with Load(stack, pause_s=0.01) as load:
+        eventually(lambda: load.reached(LOST), 'postings that are lost')
+    stack.published()
+    kill_bridge_and_server(stack)
+    DATA.rename(OLD)
+    COPY.rename(DATA)
+    refuse_to_go_on('WAL ends before what was published')
+    require_recovered(stack)
+
+
+def require_recovered(stack):
+    """After rebuild --new-epoch all go on, and what is lost is listed."""
     rebuild()
     stack.up()
     seen = checker.read_topics(stack.env['BANK_KAFKA_BROKERS'])

@@ -155,15 +155,16 @@ def require_told(stack, heard_before, again):
     assert accepted == {'told': [False], 'early': [True], 'late': [True]}
 
 
-def refuse_to_go_on():
-    """Neither the publisher nor a plain rebuild goes on in another timeline."""
+def refuse_to_go_on(reason='position record is of another system or timeline'):
+    """None goes on with a ledger that has not what was published; nor does a
+    plain rebuild."""
     done = subprocess.run(['deploy/up'], cwd=ROOT, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, timeout=300, check=False)
     assert done.returncode != 0
     for command in ('publish', 'report', 'rebuild'):
         with own_bridge(command, http_port='0') as bridge:
             assert bridge.wait(60) == 4
-            assert 'position record is of another system or timeline' in bridge.said()
+            assert reason in bridge.said()
             assert 'Run bank-bridge rebuild --new-epoch.' in bridge.said()
 
 
