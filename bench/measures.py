@@ -6,7 +6,7 @@ ACCOUNTS, HOT_ACCOUNTS = 100_000, 10
 FIRST_ACCOUNT = 10 ** 11
 BATCH_SIZES = (100, 1000, 8190)
 
-# The ledger, and a copy of it whose library makes no digests.
+# The ledger, and a copy of it whose library makes and stores no digests.
 LEDGER, UNDIGESTED = 'bank', 'undigested'
 
 # script: a file of scripts/.  calls: transfers in one call of it.  weight: its
