@@ -292,8 +292,8 @@ judge_slot(const PGresult *result, BridgeCatalog *catalog)
 	return BRIDGE_EXIT_OK;
 }
 
-static BridgeExit
-check_slot(PGconn *conn, BridgeCatalog *catalog)
+BridgeExit
+bridge_catalog_read_slot(PGconn *conn, BridgeCatalog *catalog)
 {
 	PGresult   *result = query(conn,
 							   "SELECT coalesce(plugin OPERATOR(pg_catalog.=) 'pgoutput'"
@@ -384,7 +384,7 @@ bridge_catalog_read(PGconn *conn, BridgeCatalog *catalog)
 {
 	BridgeExit	code = bridge_catalog_read_ledger(conn, catalog);
 
-	return code == BRIDGE_EXIT_OK ? check_slot(conn, catalog) : code;
+	return code == BRIDGE_EXIT_OK ? bridge_catalog_read_slot(conn, catalog) : code;
 }
 
 BridgeExit

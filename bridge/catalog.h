@@ -33,6 +33,9 @@ extern BridgeExit bridge_catalog_read(PGconn *conn, BridgeCatalog *catalog);
 extern BridgeExit bridge_catalog_read_ledger(PGconn *conn,
 											 BridgeCatalog *catalog);
 
+/* The same of the slot alone. */
+extern BridgeExit bridge_catalog_read_slot(PGconn *conn, BridgeCatalog *catalog);
+
 /*
  * Whether the stream has all rows of the journal: OK, FAILED, or, logged,
  * MISSING.

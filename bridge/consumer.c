@@ -14,6 +14,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "ask.h"
 #include "clock.h"
 #include "kafka.h"
 #include "log.h"
@@ -21,9 +22,8 @@
 #include "trouble.h"
 
 #define BATCH_WAIT_MS 3
-#define METADATA_TIMEOUT_MS 2000
+#define METADATA_TIMEOUT_MS 6000
 #define CLOSE_TIMEOUT_MS 500
-#define WATERMARK_TIMEOUT_MS 5000
 #define METADATA_PERIOD_MS 10000
 #define METADATA_PERIOD_DOWN_MS 1000
 #define COMMIT_PERIOD_MS 1000
@@ -128,18 +128,51 @@ create_queue(BridgeConsumer *consumer)
 	return true;
 }
 
-/* Asks how many partitions there are. */
+/* What the answer says; what refuses it is noted. */
 static BridgeConsumerState
-count_partitions(const BridgeConsumer *consumer, int timeout_ms, int *count)
+judge_count(const BridgeConsumer *consumer, rd_kafka_resp_err_t error, int count)
 {
-	rd_kafka_resp_err_t error =
-	bridge_kafka_count_partitions(consumer->client, consumer->topic, timeout_ms,
-								  count);
-
-	if (error == RD_KAFKA_RESP_ERR_NO_ERROR && *count > 0)
+	if (error == RD_KAFKA_RESP_ERR_NO_ERROR && count > 0)
 		return BRIDGE_CONSUMER_READY;
 	return bridge_trouble_note(error, consumer->spec.topic) ?
 		BRIDGE_CONSUMER_REFUSED : BRIDGE_CONSUMER_UNREACHABLE;
+}
+
+/* Asks once how many partitions there are. */
+static BridgeConsumerState
+count_partitions(const BridgeConsumer *consumer, int timeout_ms, int *count)
+{
+	rd_kafka_resp_err_t error = bridge_ask_count(consumer->client, consumer->topic,
+												 count, timeout_ms);
+
+	return judge_count(consumer, error, *count);
+}
+
+/*
+ * Goes on while the topic is opened: errors wait for a call, and what they
+ * say tells more than that none answered.
+ */
+static bool
+hear_errors(void *context)
+{
+	BridgeConsumer *consumer = context;
+	rd_kafka_message_t *message = rd_kafka_consumer_poll(consumer->client, 0);
+
+	if (message != NULL)
+		rd_kafka_message_destroy(message);
+	return !consumer->unreachable && bridge_ask_beat(consumer->spec.pulse);
+}
+
+/* Asks, as often as a slow network needs. */
+static BridgeConsumerState
+ask_count(BridgeConsumer *consumer, const BridgePulse *pulse)
+{
+	int			wrong;
+	rd_kafka_resp_err_t error = bridge_ask_counts(consumer->client, &consumer->topic,
+												  &consumer->partitions, 1, &wrong,
+												  pulse);
+
+	return judge_count(consumer, error, consumer->partitions);
 }
 
 /*
@@ -148,18 +181,9 @@ count_partitions(const BridgeConsumer *consumer, int timeout_ms, int *count)
  * when records of this partition were deleted that nobody has read.
  */
 static BridgeConsumerState
-check_offset(const BridgeConsumer *consumer, int partition, int64_t *next)
+check_offset(const BridgeConsumer *consumer, int partition, int64_t first,
+			 int64_t end, int64_t *next)
 {
-	int64_t		first;
-	int64_t		end;
-	rd_kafka_resp_err_t error;
-
-	error = rd_kafka_query_watermark_offsets(consumer->client,
-											 consumer->spec.topic, partition,
-											 &first, &end,
-											 WATERMARK_TIMEOUT_MS);
-	if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
-		return BRIDGE_CONSUMER_UNREACHABLE;
 	if (*next < 0)
 		*next = first;
 	if (*next >= first && *next <= end)
@@ -172,17 +196,34 @@ check_offset(const BridgeConsumer *consumer, int partition, int64_t *next)
 	return BRIDGE_CONSUMER_FAILED;
 }
 
-static BridgeConsumerState
-check_offsets(const BridgeConsumer *consumer, BridgeOffsets *offsets)
+/* All partitions of the topic, in their order. */
+static rd_kafka_topic_partition_list_t *
+list_partitions(const BridgeConsumer *consumer, int count)
 {
-	for (int i = 0; i < offsets->count; i++)
-	{
-		BridgeConsumerState state = check_offset(consumer, i, &offsets->next[i]);
+	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(count);
 
-		if (state != BRIDGE_CONSUMER_READY)
-			return state;
-	}
-	return BRIDGE_CONSUMER_READY;
+	for (int i = 0; i < count; i++)
+		rd_kafka_topic_partition_list_add(list, consumer->spec.topic, i);
+	return list;
+}
+
+static BridgeConsumerState
+check_offsets(const BridgeConsumer *consumer, BridgeOffsets *offsets,
+			  const BridgePulse *pulse)
+{
+	rd_kafka_topic_partition_list_t *firsts = list_partitions(consumer, offsets->count);
+	rd_kafka_topic_partition_list_t *ends = list_partitions(consumer, offsets->count);
+	BridgeConsumerState state = BRIDGE_CONSUMER_READY;
+
+	if (bridge_ask_offsets(consumer->client, firsts, RD_KAFKA_OFFSET_BEGINNING, pulse) ||
+		bridge_ask_offsets(consumer->client, ends, RD_KAFKA_OFFSET_END, pulse))
+		state = BRIDGE_CONSUMER_UNREACHABLE;
+	for (int i = 0; state == BRIDGE_CONSUMER_READY && i < offsets->count; i++)
+		state = check_offset(consumer, i, firsts->elems[i].offset,
+							 ends->elems[i].offset, &offsets->next[i]);
+	rd_kafka_topic_partition_list_destroy(firsts);
+	rd_kafka_topic_partition_list_destroy(ends);
+	return state;
 }
 
 static BridgeConsumerState
@@ -225,30 +266,19 @@ assign(BridgeConsumer *consumer, const BridgeOffsets *offsets)
 	return false;
 }
 
-/* Errors wait for a call; what they say tells more than that none answered. */
-static void
-hear_errors(const BridgeConsumer *consumer)
-{
-	rd_kafka_message_t *message = rd_kafka_consumer_poll(consumer->client, 0);
-
-	if (message != NULL)
-		rd_kafka_message_destroy(message);
-}
-
 static BridgeConsumerState
 open_partitions(BridgeConsumer *consumer, BridgeOffsets *offsets)
 {
+	const BridgePulse pulse = {hear_errors, consumer};
 	BridgeConsumerState state;
 
 	if (!create_client(consumer) || !create_queue(consumer))
 		return BRIDGE_CONSUMER_FAILED;
-	state = count_partitions(consumer, METADATA_TIMEOUT_MS, &consumer->partitions);
-	if (state == BRIDGE_CONSUMER_UNREACHABLE)
-		hear_errors(consumer);
+	state = ask_count(consumer, &pulse);
 	if (state == BRIDGE_CONSUMER_READY)
 		state = fit_offsets(consumer, offsets);
 	if (state == BRIDGE_CONSUMER_READY)
-		state = check_offsets(consumer, offsets);
+		state = check_offsets(consumer, offsets, &pulse);
 	if (state == BRIDGE_CONSUMER_READY && !assign(consumer, offsets))
 		state = BRIDGE_CONSUMER_FAILED;
 	return state;
@@ -265,8 +295,8 @@ bridge_consumer_open(const BridgeConsumerSpec *spec, BridgeOffsets *offsets,
 		return BRIDGE_CONSUMER_UNREACHABLE;
 	opened->spec = *spec;
 	opened->event_fd = -1;
-	opened->next_metadata_ms = bridge_clock_ms() + METADATA_PERIOD_MS;
 	state = open_partitions(opened, offsets);
+	opened->next_metadata_ms = bridge_clock_ms() + METADATA_PERIOD_MS;
 	if (state == BRIDGE_CONSUMER_READY)
 	{
 		bridge_trouble_end();

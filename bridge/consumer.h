@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include <librdkafka/rdkafka.h>
 
+#include "ask.h"
 #include "config.h"
 #include "metrics.h"
 #include "record.h"
@@ -23,6 +24,7 @@ typedef struct BridgeConsumerSpec
 	const BridgeConfig *config;
 	const char *topic;
 	const char *group;
+	const BridgePulse *pulse;	/* goes on while the topic is opened; or NULL */
 } BridgeConsumerSpec;
 
 typedef enum BridgeConsumerState

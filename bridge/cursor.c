@@ -17,8 +17,6 @@
 #include "log.h"
 #include "role.h"
 
-#define ANSWER_TIMEOUT_MS 5000
-#define READ_TIMEOUT_MS 10000
 #define SLICE_MS 200
 #define NUMBER_SIZE 24
 
@@ -62,18 +60,6 @@ unknown(const BridgeCursor *cursor, const char *error)
 			   "topic=%s partition=%" PRId32 " error=%s",
 			   rd_kafka_topic_name(cursor->topic), cursor->partition, error);
 	return false;
-}
-
-bool
-bridge_cursor_ask_ends(rd_kafka_t *client, BridgeCursor *cursor)
-{
-	rd_kafka_resp_err_t error =
-	rd_kafka_query_watermark_offsets(client, rd_kafka_topic_name(cursor->topic),
-									 cursor->partition, &cursor->first,
-									 &cursor->end, ANSWER_TIMEOUT_MS);
-
-	return error == RD_KAFKA_RESP_ERR_NO_ERROR ||
-		unknown(cursor, rd_kafka_err2str(error));
 }
 
 static void
@@ -173,8 +159,8 @@ take_record(BridgeCursor *cursor, const rd_kafka_message_t *message)
 	return take_value(cursor, message);
 }
 
-static bool
-begin_reading(BridgeCursor *cursor)
+bool
+bridge_cursor_begin(BridgeCursor *cursor)
 {
 	if (cursor->reading)
 		return true;
@@ -207,18 +193,19 @@ take_message(BridgeCursor *cursor, bool *taken)
 BridgeCursorRead
 bridge_cursor_read(BridgeCursor *cursor)
 {
-	int64_t		deadline = bridge_clock_ms() + READ_TIMEOUT_MS;
+	int64_t		deadline = bridge_clock_ms() + BRIDGE_ASK_LIMIT_MS;
 	bool		taken = false;
 
 	while (cursor->next < cursor->end)
 	{
 		drop_message(cursor);
-		if (!begin_reading(cursor))
+		if (!bridge_cursor_begin(cursor))
 			return BRIDGE_CURSOR_UNKNOWN;
 		cursor->message = rd_kafka_consume(cursor->topic, cursor->partition,
 										   SLICE_MS);
-		if (cursor->message == NULL && (bridge_stop_requested() ||
-										bridge_clock_ms() > deadline))
+		if (cursor->message == NULL &&
+			(bridge_stop_requested() || bridge_clock_ms() > deadline ||
+			 !bridge_ask_beat(cursor->pulse)))
 		{
 			unknown(cursor, "no answer in time");
 			return BRIDGE_CURSOR_UNKNOWN;

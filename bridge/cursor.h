@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "ask.h"
 #include "config.h"
 #include "contract.h"
 #include "event.h"
@@ -28,6 +29,7 @@ typedef struct BridgeCursor
 {
 	rd_kafka_topic_t *topic;
 	int32_t		partition;
+	const BridgePulse *pulse;	/* goes on while a record is waited for */
 	int64_t		first;			/* of the offsets there are */
 	int64_t		end;			/* behind the last one */
 	int64_t		next;			/* to be read */
@@ -44,13 +46,13 @@ typedef struct BridgeCursor
 /* A client for cursors; NULL, logged, where librdkafka refuses. */
 extern rd_kafka_t *bridge_cursor_client(const BridgeConfig *config);
 
-/* Asks for first and end; false where Kafka does not say. */
-extern bool bridge_cursor_ask_ends(rd_kafka_t *client, BridgeCursor *cursor);
-
 /* The next record to be read is the one at, or first after, the offset. */
 extern void bridge_cursor_seek(BridgeCursor *cursor, int64_t offset);
 
-/* Reads one record; waits some seconds at most. */
+/* Begins to fetch, so that several are fetched together; false, logged. */
+extern bool bridge_cursor_begin(BridgeCursor *cursor);
+
+/* Reads one record; waits half a minute at most. */
 extern BridgeCursorRead bridge_cursor_read(BridgeCursor *cursor);
 
 /* Reads no more and gives back what was fetched. */

@@ -4,14 +4,21 @@
 #include "database.h"
 
 #include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "clock.h"
 #include "hosts.h"
 #include "log.h"
+#include "role.h"
 
 #define RESOLVE_MS 5000
+
+/* A host that is dead is passed over soon, a slow way to all is waited for. */
+#define SOON "5"
+#define SOON_MS 5000
+#define PATIENTLY_MS 30000
 
 static PGconn *
 refuse(const char *why)
@@ -21,13 +28,14 @@ refuse(const char *why)
 	return NULL;
 }
 
-PGconn *
-bridge_database_connect(const char *dsn, BridgeDatabaseMode mode)
+typedef PGconn *(*Connect) (const char *const *keywords,
+							const char *const *values, int expand);
+
+/* connect: a function of libpq, of which one alone heeds connect_timeout. */
+static PGconn *
+begin(Connect connect, const char *dsn, BridgeDatabaseMode mode,
+	  const BankHostTexts *texts)
 {
-	static BankHostList list;
-	BankHostTexts texts;
-	const char *problem = bridge_hosts_find(dsn, bridge_clock_ms() + RESOLVE_MS,
-											&list, &texts);
 	bool		replication = mode == BRIDGE_DATABASE_REPLICATION;
 
 	/* What stands before dbname, the connection string may change. */
@@ -35,21 +43,64 @@ bridge_database_connect(const char *dsn, BridgeDatabaseMode mode)
 		"connect_timeout", "keepalives_idle", "keepalives_interval",
 		"keepalives_count", "tcp_user_timeout", "fallback_application_name",
 		"dbname", "client_encoding", replication ? "replication" : "options",
-		list.count > 0 ? "host" : NULL, "hostaddr", "port", NULL
+		texts != NULL ? "host" : NULL, "hostaddr", "port", NULL
 	};
 	const char *const values[] = {
-		"5", "10", "5", "3", "30000", "bank-bridge", dsn, "UTF8",
+		SOON, "10", "5", "3", "30000", "bank-bridge", dsn, "UTF8",
 		replication ? "database" : "-c row_security=off -c statement_timeout=10s",
-		texts.hosts, texts.addresses, texts.ports, NULL
+		texts != NULL ? texts->hosts : NULL, texts != NULL ? texts->addresses : NULL,
+		texts != NULL ? texts->ports : NULL, NULL
 	};
+
+	return connect(keywords, values, 1);
+}
+
+/* Until it is made, or cannot be, or the process must stop. */
+static PGconn *
+wait_patiently(PGconn *conn)
+{
+	int64_t		deadline = bridge_clock_ms() + PATIENTLY_MS;
+	PostgresPollingStatusType state = PGRES_POLLING_WRITING;
+
+	while (PQstatus(conn) != CONNECTION_BAD && state != PGRES_POLLING_OK)
+	{
+		struct pollfd fds[2] = {
+			{.fd = PQsocket(conn),
+			.events = state == PGRES_POLLING_READING ? POLLIN : POLLOUT},
+			{.fd = bridge_stop_fd(), .events = POLLIN}
+		};
+		int64_t		left = deadline - bridge_clock_ms();
+
+		if (left <= 0 || poll(fds, 2, (int) left) <= 0 || fds[1].revents != 0)
+			break;
+		state = PQconnectPoll(conn);
+	}
+	return conn;
+}
+
+PGconn *
+bridge_database_connect(const char *dsn, BridgeDatabaseMode mode)
+{
+	static BankHostList list;
+	BankHostTexts texts;
+	const char *problem = bridge_hosts_find(dsn, bridge_clock_ms() + RESOLVE_MS,
+											&list, &texts);
+	const BankHostTexts *known = list.count > 0 ? &texts : NULL;
+	int64_t		began = bridge_clock_ms();
 	PGconn	   *conn;
 
 	if (problem != NULL)
 		return refuse(problem);
-	conn = PQconnectdbParams(keywords, values, 1);
+	conn = begin(PQconnectdbParams, dsn, mode, known);
+	if (PQstatus(conn) != CONNECTION_OK && bridge_clock_ms() - began >= SOON_MS)
+	{
+		PQfinish(conn);
+		conn = wait_patiently(begin(PQconnectStartParams, dsn, mode, known));
+	}
 	if (PQstatus(conn) == CONNECTION_OK)
 		return conn;
-	refuse(PQerrorMessage(conn));
+	refuse(*PQerrorMessage(conn) != '\0' ? PQerrorMessage(conn) :
+		   "no connection in time");
 	PQfinish(conn);
 	return NULL;
 }

@@ -9,13 +9,14 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "ask.h"
 #include "clock.h"
 #include "contract.h"
 #include "kafka.h"
 #include "log.h"
 
 #define PLACE_SIZE 48
-#define WAIT_MS 10000
+#define WAIT_MS BRIDGE_ASK_LIMIT_MS
 #define STOP_WAIT_MS 1000
 #define POLL_MS 100
 

@@ -146,7 +146,7 @@ read_position(const BridgeConfig *config, BridgePosition *position)
 	int64_t		deadline = bridge_clock_ms() + TOPICS_TIMEOUT_MS;
 	BridgePositionFound found;
 
-	while ((found = bridge_position_read(config, position, NULL)) ==
+	while ((found = bridge_position_read(config, position, NULL, NULL)) ==
 		   BRIDGE_POSITION_UNKNOWN && bridge_clock_ms() < deadline)
 		poll(NULL, 0, RETRY_MS);
 	return found;

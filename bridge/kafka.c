@@ -11,17 +11,17 @@
 #include <sys/socket.h>
 #include <syslog.h>
 
+#include "ask.h"
 #include "clock.h"
 #include "contract.h"
 #include "log.h"
 #include "role.h"
+#include "trouble.h"
 
 #define ERROR_SIZE 512
 #define SCRAM_WORKS_SINCE 0x020601ff
-#define WRITE_TIMEOUT_MS 10000
 #define TOPIC_COUNT 6
 #define TOPIC_PREFIX "topic."
-#define ANSWER_TIMEOUT_MS 1000
 #define ANSWER_WAIT_MS 100
 
 /* As in connections to PostgreSQL (database.c). */
@@ -162,6 +162,17 @@ open_socket(int domain, int type, int protocol, void *opaque)
 	return fd;
 }
 
+/* Heard where the client is polled. */
+static void
+note_error(rd_kafka_t *client, int error, const char *reason, void *opaque)
+{
+	(void) client;
+	(void) opaque;
+	if (!bridge_trouble_note((rd_kafka_resp_err_t) error, "bank.*"))
+		bridge_log(BRIDGE_LOG_WARNING, "kafka reports an error",
+				   "error=%s reason=%s", rd_kafka_err2name(error), reason);
+}
+
 /* A topic that a broker makes by itself is not as init makes it. */
 static rd_kafka_conf_t *
 new_conf(void)
@@ -170,6 +181,7 @@ new_conf(void)
 
 	bridge_kafka_set(conf, "allow.auto.create.topics", "false");
 	rd_kafka_conf_set_log_cb(conf, write_log);
+	rd_kafka_conf_set_error_cb(conf, note_error);
 	rd_kafka_conf_set_socket_cb(conf, open_socket);
 	set_defaults(conf, defaults, sizeof(defaults) / sizeof(defaults[0]));
 	return conf;
@@ -285,7 +297,7 @@ bridge_kafka_write(const BridgeConfig *config, const BridgeKafkaRecord *record)
 		return false;
 	error = bridge_kafka_send(client, record, &delivered);
 	if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
-		rd_kafka_flush(client, WRITE_TIMEOUT_MS);
+		rd_kafka_flush(client, BRIDGE_ASK_LIMIT_MS);
 	else
 		delivered = error;
 	rd_kafka_purge(client, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
@@ -413,43 +425,36 @@ request_topics(rd_kafka_t *client, rd_kafka_NewTopic_t **topics, int timeout_ms)
 	return done;
 }
 
-rd_kafka_resp_err_t
-bridge_kafka_count_partitions(rd_kafka_t *client, rd_kafka_topic_t *topic,
-							  int timeout_ms, int *count)
+/* All partitions of some topics, as they have been counted. */
+static rd_kafka_topic_partition_list_t *
+list_partitions(rd_kafka_topic_t *const *topics, const int *counts)
 {
-	const rd_kafka_metadata_t *metadata;
-	rd_kafka_resp_err_t error = rd_kafka_metadata(client, 0, topic, &metadata,
-												  timeout_ms);
+	rd_kafka_topic_partition_list_t *list =
+	rd_kafka_topic_partition_list_new(TOPIC_COUNT);
 
-	*count = 0;
-	if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
-		return error;
-	error = metadata->topic_cnt == 1 ? metadata->topics[0].err :
-		RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
-	if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
-		*count = metadata->topics[0].partition_cnt;
-	rd_kafka_metadata_destroy(metadata);
-	return error;
+	for (int t = 0; t < TOPIC_COUNT; t++)
+		for (int i = 0; i < counts[t]; i++)
+			rd_kafka_topic_partition_list_add(list, rd_kafka_topic_name(topics[t]), i);
+	return list;
 }
 
-/* Whether every partition of a topic has a leader that answers. */
+/* Whether every partition has a leader that answers. */
 static bool
-topic_answers(rd_kafka_t *client, const char *name)
+topics_answer(rd_kafka_t *client, rd_kafka_topic_t *const *topics)
 {
-	rd_kafka_topic_t *topic = rd_kafka_topic_new(client, name, NULL);
-	int64_t		first;
-	int64_t		end;
-	int			count;
-	bool		answers =
-	bridge_kafka_count_partitions(client, topic, ANSWER_TIMEOUT_MS, &count) ==
-	RD_KAFKA_RESP_ERR_NO_ERROR && count > 0;
+	int			counts[TOPIC_COUNT];
+	int			wrong;
+	rd_kafka_topic_partition_list_t *list;
+	bool		answer;
 
-	for (int i = 0; answers && i < count; i++)
-		answers = rd_kafka_query_watermark_offsets(client, name, i, &first, &end,
-												   ANSWER_TIMEOUT_MS) ==
-			RD_KAFKA_RESP_ERR_NO_ERROR;
-	rd_kafka_topic_destroy(topic);
-	return answers;
+	if (bridge_ask_counts(client, topics, counts, TOPIC_COUNT, &wrong, NULL) !=
+		RD_KAFKA_RESP_ERR_NO_ERROR)
+		return false;
+	list = list_partitions(topics, counts);
+	answer = bridge_ask_offsets(client, list, RD_KAFKA_OFFSET_END, NULL) ==
+		RD_KAFKA_RESP_ERR_NO_ERROR;
+	rd_kafka_topic_partition_list_destroy(list);
+	return answer;
 }
 
 /* What was made a moment ago may have no leader yet. */
@@ -460,19 +465,18 @@ wait_for_topics(rd_kafka_t *client, int timeout_ms)
 		BANK_TOPIC_ACCOUNTS, BANK_TOPIC_BALANCES, BANK_TOPIC_TRANSFERS,
 		BANK_TOPIC_DEAD, BANK_TOPIC_BRIDGE, BANK_TOPIC_SEALS
 	};
+	rd_kafka_topic_t *topics[TOPIC_COUNT];
 	int64_t		deadline = bridge_clock_ms() + timeout_ms;
-	int			ready = 0;
+	bool		ready;
 
-	while (ready < TOPIC_COUNT && bridge_clock_ms() < deadline)
-	{
-		if (topic_answers(client, names[ready]))
-			ready++;
-		else
-			bridge_stop_sleep(ANSWER_WAIT_MS);
-	}
-	if (ready < TOPIC_COUNT)
-		bridge_log(BRIDGE_LOG_WARNING, "topic has no leader that answers",
-				   "topic=%s", names[ready]);
+	for (int i = 0; i < TOPIC_COUNT; i++)
+		topics[i] = rd_kafka_topic_new(client, names[i], NULL);
+	while (!(ready = topics_answer(client, topics)) && bridge_clock_ms() < deadline)
+		bridge_stop_sleep(ANSWER_WAIT_MS);
+	if (!ready)
+		bridge_log(BRIDGE_LOG_WARNING, "a topic has no leader that answers", NULL);
+	for (int i = 0; i < TOPIC_COUNT; i++)
+		rd_kafka_topic_destroy(topics[i]);
 }
 
 bool

@@ -12,8 +12,9 @@
 
 /*
  * A client's configuration: our defaults, then the kafka.* settings.  Log
- * lines of librdkafka become ours.  The caller adds what its role needs and
- * gives it to rd_kafka_new.  NULL, logged, where a property is refused.
+ * lines of librdkafka become ours, and its errors trouble (trouble.h).  The
+ * caller adds what its role needs and gives it to rd_kafka_new.  NULL, logged,
+ * where a property is refused.
  */
 extern rd_kafka_conf_t *bridge_kafka_conf(const BridgeConfig *config);
 
@@ -52,20 +53,11 @@ extern rd_kafka_resp_err_t bridge_kafka_send(rd_kafka_t *producer,
 											 void *opaque);
 
 /*
- * Writes one record by a producer of its own, and waits some seconds for the
+ * Writes one record by a producer of its own, and waits half a minute for the
  * acknowledgement; false, logged, without it.
  */
 extern bool bridge_kafka_write(const BridgeConfig *config,
 							   const BridgeKafkaRecord *record);
-
-/*
- * Asks how many partitions a topic has.  What the brokers, or the client, say
- * against it; *count is 0 then.
- */
-extern rd_kafka_resp_err_t bridge_kafka_count_partitions(rd_kafka_t *client,
-														 rd_kafka_topic_t *topic,
-														 int timeout_ms,
-														 int *count);
 
 /*
  * Makes the topics that do not exist and keeps those that do, and waits until

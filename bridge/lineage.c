@@ -55,7 +55,7 @@ bridge_lineage_check(BridgeStore *store, const BridgeConfig *config)
 	BridgePosition position;
 	BridgePosition ledger = {0};
 
-	switch (bridge_position_read(config, &position, NULL))
+	switch (bridge_position_read(config, &position, NULL, NULL))
 	{
 		case BRIDGE_POSITION_FOUND:
 			break;

@@ -14,9 +14,11 @@
 #include "database.h"
 #include "kafka.h"
 #include "log.h"
+#include "role.h"
 #include "trouble.h"
 
-#define ANSWER_TIMEOUT_MS 5000
+#define SLICE_MS 200
+#define WHY_TIMEOUT_MS 5000
 
 /* The last record is among these, with some that were written late. */
 #define TAIL 8
@@ -140,16 +142,16 @@ take_message(const rd_kafka_message_t *message, BridgePosition *position,
 /* Reads from the first offset up to, and without, the end. */
 static BridgePositionFound
 read_tail(rd_kafka_topic_t *topic, int64_t end, BridgePosition *position,
-		  BridgeEnds *ends)
+		  BridgeEnds *ends, const BridgePulse *pulse)
 {
 	BridgePositionFound found = BRIDGE_POSITION_NONE;
-	int64_t		deadline = bridge_clock_ms() + ANSWER_TIMEOUT_MS;
+	int64_t		deadline = bridge_clock_ms() + BRIDGE_ASK_LIMIT_MS;
 	bool		complete = false;
 
-	while (!complete && bridge_clock_ms() < deadline)
+	while (!complete && bridge_clock_ms() < deadline &&
+		   !bridge_stop_requested() && bridge_ask_beat(pulse))
 	{
-		rd_kafka_message_t *message =
-		rd_kafka_consume(topic, 0, ANSWER_TIMEOUT_MS / 10);
+		rd_kafka_message_t *message = rd_kafka_consume(topic, 0, SLICE_MS);
 
 		if (message == NULL)
 			continue;
@@ -169,21 +171,37 @@ ask_why(rd_kafka_t *client, rd_kafka_topic_t *topic)
 {
 	int			count;
 
-	bridge_trouble_note(bridge_kafka_count_partitions(client, topic,
-													  ANSWER_TIMEOUT_MS, &count),
+	bridge_trouble_note(bridge_ask_count(client, topic, &count, WHY_TIMEOUT_MS),
 						BANK_TOPIC_BRIDGE);
 }
 
+/* The topic's one partition: its first offset, and behind its last. */
+static rd_kafka_resp_err_t
+ask_ends(rd_kafka_t *client, int64_t *low, int64_t *high, const BridgePulse *pulse)
+{
+	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+	rd_kafka_topic_partition_t *place =
+	rd_kafka_topic_partition_list_add(list, BANK_TOPIC_BRIDGE, 0);
+	rd_kafka_resp_err_t error =
+	bridge_ask_offsets(client, list, RD_KAFKA_OFFSET_END, pulse);
+
+	*high = place->offset;
+	if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
+		error = bridge_ask_offsets(client, list, RD_KAFKA_OFFSET_BEGINNING, pulse);
+	*low = place->offset;
+	rd_kafka_topic_partition_list_destroy(list);
+	return error;
+}
+
 static BridgePositionFound
-read_topic(rd_kafka_t *client, BridgePosition *position, BridgeEnds *ends)
+read_topic(rd_kafka_t *client, BridgePosition *position, BridgeEnds *ends,
+		   const BridgePulse *pulse)
 {
 	rd_kafka_topic_t *topic = rd_kafka_topic_new(client, BANK_TOPIC_BRIDGE, NULL);
 	BridgePositionFound found = BRIDGE_POSITION_UNKNOWN;
 	int64_t		low;
 	int64_t		high;
-	rd_kafka_resp_err_t error =
-	rd_kafka_query_watermark_offsets(client, BANK_TOPIC_BRIDGE, 0, &low, &high,
-									 ANSWER_TIMEOUT_MS);
+	rd_kafka_resp_err_t error = ask_ends(client, &low, &high, pulse);
 
 	if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
 	{
@@ -197,7 +215,7 @@ read_topic(rd_kafka_t *client, BridgePosition *position, BridgeEnds *ends)
 	else if (rd_kafka_consume_start(topic, 0, high - TAIL > low ?
 									high - TAIL : low) == 0)
 	{
-		found = read_tail(topic, high, position, ends);
+		found = read_tail(topic, high, position, ends, pulse);
 		rd_kafka_consume_stop(topic, 0);
 	}
 	rd_kafka_topic_destroy(topic);
@@ -206,7 +224,7 @@ read_topic(rd_kafka_t *client, BridgePosition *position, BridgeEnds *ends)
 
 BridgePositionFound
 bridge_position_read(const BridgeConfig *config, BridgePosition *position,
-					 BridgeEnds *ends)
+					 BridgeEnds *ends, const BridgePulse *pulse)
 {
 	rd_kafka_conf_t *conf = bridge_kafka_conf(config);
 	rd_kafka_t *client;
@@ -219,7 +237,7 @@ bridge_position_read(const BridgeConfig *config, BridgePosition *position,
 	client = bridge_kafka_client(RD_KAFKA_CONSUMER, conf);
 	if (client == NULL)
 		return BRIDGE_POSITION_UNKNOWN;
-	found = read_topic(client, position, ends);
+	found = read_topic(client, position, ends, pulse);
 	rd_kafka_destroy(client);
 	return found;
 }

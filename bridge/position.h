@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "ask.h"
 #include "config.h"
 #include "ends.h"
 
@@ -56,11 +57,12 @@ extern bool bridge_position_is_late(const BridgePosition *record,
 
 /*
  * Reads the last record that is not late, and the ends it tells where ends is
- * not NULL; waits a few seconds at most.
+ * not NULL.  pulse: what goes on while Kafka is asked, or NULL.
  */
 extern BridgePositionFound bridge_position_read(const BridgeConfig *config,
 												BridgePosition *position,
-												BridgeEnds *ends);
+												BridgeEnds *ends,
+												const BridgePulse *pulse);
 
 /*
  * What speaks against a ledger being the one that was published: its system,

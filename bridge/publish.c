@@ -95,7 +95,6 @@ struct Publisher
 	const Question *sealing;	/* or NULL: no step towards a seal is taken */
 	int64_t		seal_at;
 	int64_t		heard_at;		/* when the server last said something */
-	int64_t		turned_at;		/* when the loop's last turn began */
 	int64_t		status_at;
 	int64_t		ask_at[QUESTIONS];
 	int64_t		record_at;
@@ -332,25 +331,6 @@ wait_for_event(Publisher *publisher, bool at_hand)
 	poll(fds, 5, at_hand ? 0 : TICK_MS / 4);
 }
 
-/*
- * A process that was stopped for as long as the server waits has lost the
- * slot, and nothing that still is in the socket may be sent.
- */
-static bool
-stood_still(Publisher *publisher)
-{
-	int64_t		limit_ms = publisher->session.catalog.sender_timeout_ms;
-	int64_t		now = bridge_clock_ms();
-	int64_t		passed_ms = now - publisher->turned_at;
-
-	publisher->turned_at = now;
-	if (limit_ms == 0 || passed_ms < limit_ms)
-		return false;
-	bridge_log(BRIDGE_LOG_WARNING, "the process stood still", "ms=%lld",
-			   (long long) passed_ms);
-	return true;
-}
-
 /* Takes frames while there is room; *at_hand: it stopped before the last. */
 static int
 take_frames(Publisher *publisher, bool *at_hand)
@@ -371,7 +351,7 @@ take_frames(Publisher *publisher, bool *at_hand)
 			return BRIDGE_EXIT_OK;
 		if (read != BRIDGE_WAL_FRAME)
 			return read == BRIDGE_WAL_LOST ? BRIDGE_EXIT_LOST : BRIDGE_SESSION_RETRY;
-		if (stood_still(publisher))
+		if (bridge_session_stood_still(session))
 		{
 			bridge_wal_release(&frame);
 			return BRIDGE_SESSION_RETRY;
@@ -410,7 +390,7 @@ turn(Publisher *publisher)
 	bool		at_hand;
 	int			code;
 
-	if (stood_still(publisher))
+	if (bridge_session_stood_still(session))
 		return BRIDGE_SESSION_RETRY;
 	bridge_producer_serve(&publisher->producer);
 	if (publisher->producer.failed)
@@ -440,7 +420,6 @@ stream_until_end(Publisher *publisher)
 
 	publisher->asked = publisher->sealing = NULL;
 	publisher->seal_at = 0;
-	publisher->turned_at = bridge_clock_ms();
 	memset(publisher->ask_at, 0, sizeof(publisher->ask_at));
 	publisher->status_at = 0;
 	publisher->heard_at = bridge_clock_ms();

@@ -115,7 +115,7 @@ check_position(const Rebuild *rebuild)
 	};
 	BridgePosition position;
 	BridgePositionFound found = bridge_position_read(rebuild->config, &position,
-													 NULL);
+													 NULL, NULL);
 	const char *wrong = NULL;
 
 	if (rebuild->new_epoch)

@@ -383,6 +383,16 @@ store_results(Report *report)
 		note_store_failure(report);
 }
 
+/* Results do not wait until a slow network has opened the topic. */
+static bool
+store_meanwhile(void *context)
+{
+	Report	   *report = context;
+
+	store_results(report);
+	return report->store.connection != NULL;
+}
+
 /* Counts now and then what BACEN has not taken. */
 static void
 look_at_backlog(Report *report)
@@ -493,6 +503,7 @@ int
 bridge_report_run(const BridgeConfig *config)
 {
 	static Report report;
+	static const BridgePulse pulse = {store_meanwhile, &report};
 	int			code;
 
 	if (!bridge_config_require(config, "report.dsn") ||
@@ -501,6 +512,7 @@ bridge_report_run(const BridgeConfig *config)
 	report.spec.config = config;
 	report.spec.topic = BANK_TOPIC_TRANSFERS;
 	report.spec.group = GROUP;
+	report.spec.pulse = &pulse;
 	report.dead.config = config;
 	report.dead.role = BRIDGE_ROLE_REPORT;
 	report.store.spec.dsn = config->report_dsn;

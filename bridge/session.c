@@ -17,6 +17,49 @@
 #include "metrics.h"
 #include "trouble.h"
 
+static int
+unhealthy(int code, const char *reason)
+{
+	bridge_health_set(BRIDGE_ROLE_PUBLISH, false, reason);
+	return code;
+}
+
+bool
+bridge_session_stood_still(BridgeSession *session)
+{
+	int64_t		limit_ms = session->catalog.sender_timeout_ms;
+	int64_t		now = bridge_clock_ms();
+	int64_t		passed_ms = now - session->turned_at;
+
+	session->turned_at = now;
+	if (limit_ms == 0 || passed_ms < limit_ms)
+		return false;
+	bridge_log(BRIDGE_LOG_WARNING, "the process stood still", "ms=%" PRId64,
+			   passed_ms);
+	return true;
+}
+
+/*
+ * What goes on while Kafka is asked: a server that hears nothing ends the
+ * stream.  False where the slot is lost.
+ */
+static bool
+keep_alive(void *context)
+{
+	BridgeSession *session = context;
+	int64_t		interval = session->catalog.sender_timeout_ms / 3;
+	int64_t		now = bridge_clock_ms();
+
+	bridge_health_set(BRIDGE_ROLE_PUBLISH, false,
+					  bridge_trouble_or("comparing with kafka"));
+	if (bridge_session_stood_still(session))
+		return false;
+	if (interval == 0 || now < session->alive_at + interval)
+		return true;
+	session->alive_at = now;
+	return bridge_wal_confirm(&session->wal, session->confirmed_lsn, false);
+}
+
 void
 bridge_session_create(BridgeSession *session, const BridgeConfig *config,
 					  BridgeProducer *producer)
@@ -24,13 +67,10 @@ bridge_session_create(BridgeSession *session, const BridgeConfig *config,
 	memset(session, 0, sizeof(*session));
 	session->config = config;
 	session->producer = producer;
-}
-
-static int
-unhealthy(int code, const char *reason)
-{
-	bridge_health_set(BRIDGE_ROLE_PUBLISH, false, reason);
-	return code;
+	session->pulse = (BridgePulse)
+	{
+		keep_alive, session
+	};
 }
 
 static int
@@ -108,6 +148,18 @@ start_stream(BridgeSession *session)
 	return unhealthy(BRIDGE_SESSION_RETRY, "the stream does not start");
 }
 
+/* Where the slot stands now that nobody else moves it. */
+static int
+look_at_slot(BridgeSession *session)
+{
+	BridgeExit	code = bridge_catalog_read_slot(session->sql, &session->catalog);
+
+	session->confirmed_lsn = session->catalog.confirmed_lsn;
+	session->alive_at = bridge_clock_ms();
+	session->turned_at = session->alive_at;
+	return code == BRIDGE_EXIT_FAILED ? BRIDGE_SESSION_RETRY : (int) code;
+}
+
 static int
 refuse_position(const BridgeSession *session, const char *what,
 				const char *hint)
@@ -168,7 +220,7 @@ find_position(BridgeSession *session)
 	if (session->placed)
 		return BRIDGE_EXIT_OK;
 	switch (bridge_position_read(session->config, &session->position,
-								 &session->producer->ends))
+								 &session->producer->ends, &session->pulse))
 	{
 		case BRIDGE_POSITION_FOUND:
 			return BRIDGE_EXIT_OK;
@@ -195,7 +247,6 @@ place_stream(BridgeSession *session)
 	snprintf(session->producer->source, sizeof(session->producer->source),
 			 "/bank/%s", session->catalog.site);
 	session->stream.events.site = session->catalog.site;
-	session->confirmed_lsn = session->catalog.confirmed_lsn;
 	session->idle_lsn = 0;
 	session->placed = true;
 }
@@ -231,8 +282,8 @@ open_tail(BridgeSession *session)
 
 	if (stream->compared)
 		return BRIDGE_EXIT_OK;
-	bridge_health_set(BRIDGE_ROLE_PUBLISH, false, "comparing with kafka");
-	if (!bridge_tail_open(session->config, &from, &found, &stream->tail))
+	if (!bridge_tail_open(session->config, &from, &found, &session->pulse,
+						  &stream->tail))
 	{
 		bridge_ends_free(&found);
 		return unhealthy(BRIDGE_SESSION_RETRY,
@@ -267,7 +318,7 @@ bridge_session_open(BridgeSession *session)
 	else
 		session->active_since = 0;
 	if (code == BRIDGE_EXIT_OK)
-		code = check_catalog(session);
+		code = look_at_slot(session);
 	if (code == BRIDGE_EXIT_OK)
 		code = find_position(session);
 	if (code == BRIDGE_EXIT_OK)

@@ -35,6 +35,9 @@ typedef struct BridgeSession
 	bool		measured;		/* the producer knows where partitions end */
 	uint64_t	idle_lsn;		/* the server had nothing more up to here */
 	uint64_t	confirmed_lsn;
+	BridgePulse pulse;			/* goes on while Kafka is asked */
+	int64_t		alive_at;		/* when the server last heard of us meanwhile */
+	int64_t		turned_at;		/* when the process last showed that it works */
 	int64_t		active_since;	/* another one reads the slot; 0: none */
 } BridgeSession;
 
@@ -51,6 +54,13 @@ extern int	bridge_session_open(BridgeSession *session);
 /* The position record that lsn needs before it is confirmed. */
 extern void bridge_session_position(BridgeSession *session, uint64_t lsn,
 									BridgePosition *position);
+
+/*
+ * Called again and again: true, logged, where the last call is as long ago as
+ * the server waits.  A process that was stopped for so long has lost the slot,
+ * and nothing that still is in the socket may be sent.
+ */
+extern bool bridge_session_stood_still(BridgeSession *session);
 
 extern void bridge_session_close(BridgeSession *session);
 

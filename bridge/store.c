@@ -17,7 +17,8 @@
 #include "role.h"
 #include "text.h"
 
-#define CONNECT_TIMEOUT_MS 10000
+#define RESOLVE_TIMEOUT_MS 10000
+#define CONNECT_TIMEOUT_MS 30000
 #define STATEMENT_TIMEOUT_MS 60000
 #define STOP_GRACE_MS 3000
 
@@ -229,7 +230,9 @@ bridge_store_connect(BridgeStore *store)
 
 	if (store->connection != NULL)
 		return true;
-	problem = bridge_hosts_find(store->spec.dsn, deadline, &store->hosts, &texts);
+	problem = bridge_hosts_find(store->spec.dsn,
+								bridge_clock_ms() + RESOLVE_TIMEOUT_MS,
+								&store->hosts, &texts);
 	if (problem != NULL)
 		return fail(store, problem);
 	if (store->hosts.count == 0)

@@ -215,7 +215,7 @@ bridge_survey_run(const BridgeConfig *config, PGconn *conn,
 
 	if (!run(conn, tables))
 		return BRIDGE_EXIT_FAILED;
-	if (!bridge_tail_open(config, &everything, survey->ends, &tail))
+	if (!bridge_tail_open(config, &everything, survey->ends, NULL, &tail))
 		return BRIDGE_EXIT_KAFKA;
 	if (tail != NULL)
 		code = read_topics(&reading, tail);

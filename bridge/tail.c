@@ -29,7 +29,6 @@
 #include "versions.h"
 
 #define TOPICS (BRIDGE_EVENT_TOPICS + 1)
-#define METADATA_TIMEOUT_MS 5000
 #define SETTLE_TICK_MS 100
 #define SETTLE_LIMIT_MS 60000
 
@@ -41,6 +40,8 @@ typedef struct TailPartition
 	BridgeCursor cursor;
 	bool		loaded;			/* the cursor's record is not yet passed */
 	bool		ended;
+	bool		found;			/* the begin of what is asked for */
+	bool		last_is_placed; /* its last record's place was noted */
 	BridgeVersions versions;	/* empty until a hole is met */
 } TailPartition;
 
@@ -56,34 +57,42 @@ struct BridgeTail
 {
 	rd_kafka_t *client;
 	TailTopic	topics[TOPICS];
+	rd_kafka_topic_partition_list_t *list;	/* all partitions, in this order */
+	const BridgePulse *pulse;	/* goes on while Kafka is asked */
 	BridgePlace last;			/* of all records */
 };
 
 static bool
-count_partitions(BridgeTail *tail, TailTopic *topic)
+unknown(const char *topic, rd_kafka_resp_err_t error)
 {
-	rd_kafka_resp_err_t error =
-	bridge_kafka_count_partitions(tail->client, topic->handle,
-								  METADATA_TIMEOUT_MS, &topic->count);
-
-	if (error == RD_KAFKA_RESP_ERR_NO_ERROR && topic->count > 0)
-		return true;
 	bridge_log(BRIDGE_LOG_WARNING, "topic could not be looked at",
-			   "topic=%s error=%s", topic->name, rd_kafka_err2str(error));
-	bridge_trouble_note(error, topic->name);
-	topic->count = 0;
+			   "topic=%s error=%s", topic, rd_kafka_err2str(error));
+	bridge_trouble_note(error, topic);
 	return false;
 }
 
 static bool
-add_topic(BridgeTail *tail, int number, const char *name)
+count_partitions(BridgeTail *tail)
 {
-	TailTopic  *topic = &tail->topics[number];
+	rd_kafka_topic_t *handles[TOPICS];
+	int			counts[TOPICS];
+	int			wrong;
+	rd_kafka_resp_err_t error;
 
-	topic->name = name;
-	topic->handle = rd_kafka_topic_new(tail->client, name, NULL);
-	if (!count_partitions(tail, topic))
-		return false;
+	for (int t = 0; t < TOPICS; t++)
+		handles[t] = tail->topics[t].handle;
+	error = bridge_ask_counts(tail->client, handles, counts, TOPICS, &wrong,
+							  tail->pulse);
+	if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
+		return unknown(tail->topics[wrong].name, error);
+	for (int t = 0; t < TOPICS; t++)
+		tail->topics[t].count = counts[t];
+	return true;
+}
+
+static bool
+add_partitions(BridgeTail *tail, TailTopic *topic)
+{
 	topic->partitions = calloc((size_t) topic->count, sizeof(TailPartition));
 	if (topic->partitions == NULL)
 		return false;
@@ -91,7 +100,9 @@ add_topic(BridgeTail *tail, int number, const char *name)
 	{
 		topic->partitions[i].cursor.topic = topic->handle;
 		topic->partitions[i].cursor.partition = i;
+		topic->partitions[i].cursor.pulse = tail->pulse;
 		topic->partitions[i].cursor.end = -1;
+		rd_kafka_topic_partition_list_add(tail->list, topic->name, i);
 	}
 	return true;
 }
@@ -99,52 +110,90 @@ add_topic(BridgeTail *tail, int number, const char *name)
 static bool
 add_topics(BridgeTail *tail)
 {
-	for (int i = 0; i < BRIDGE_EVENT_TOPICS; i++)
-		if (!add_topic(tail, i, bridge_event_topics[i]))
+	for (int t = 0; t < TOPICS; t++)
+	{
+		tail->topics[t].name = t < BRIDGE_EVENT_TOPICS ? bridge_event_topics[t] :
+			BANK_TOPIC_DEAD;
+		tail->topics[t].handle = rd_kafka_topic_new(tail->client,
+													tail->topics[t].name, NULL);
+	}
+	if (!count_partitions(tail))
+		return false;
+	tail->list = rd_kafka_topic_partition_list_new(TOPICS);
+	for (int t = 0; t < TOPICS; t++)
+		if (!add_partitions(tail, &tail->topics[t]))
 			return false;
-	return add_topic(tail, BRIDGE_EVENT_TOPICS, BANK_TOPIC_DEAD);
+	return true;
+}
+
+/* Asks where all partitions begin, or end. */
+static bool
+ask(BridgeTail *tail, int64_t which)
+{
+	rd_kafka_resp_err_t error =
+	bridge_ask_offsets(tail->client, tail->list, which, tail->pulse);
+
+	return error == RD_KAFKA_RESP_ERR_NO_ERROR || unknown("bank.*", error);
 }
 
 /* Asks for all ends; *moved where one that we alone write is not where it was. */
 static bool
 ask_ends(BridgeTail *tail, bool *moved)
 {
+	const rd_kafka_topic_partition_t *place;
+
 	*moved = false;
+	if (!ask(tail, RD_KAFKA_OFFSET_END))
+		return false;
+	place = tail->list->elems;
 	for (int t = 0; t < TOPICS; t++)
 	{
-		for (int i = 0; i < tail->topics[t].count; i++)
+		for (int i = 0; i < tail->topics[t].count; i++, place++)
 		{
 			BridgeCursor *cursor = &tail->topics[t].partitions[i].cursor;
-			int64_t		before = cursor->end;
 
-			if (bridge_stop_requested() ||
-				!bridge_cursor_ask_ends(tail->client, cursor))
-				return false;
-			*moved = *moved || (t < BRIDGE_EVENT_TOPICS && cursor->end != before);
+			*moved = *moved ||
+				(t < BRIDGE_EVENT_TOPICS && cursor->end != place->offset);
+			cursor->end = place->offset;
 		}
 	}
 	return true;
 }
 
 static bool
+ask_begins(BridgeTail *tail)
+{
+	const rd_kafka_topic_partition_t *place;
+
+	if (!ask(tail, RD_KAFKA_OFFSET_BEGINNING))
+		return false;
+	place = tail->list->elems;
+	for (int t = 0; t < TOPICS; t++)
+		for (int i = 0; i < tail->topics[t].count; i++, place++)
+			tail->topics[t].partitions[i].cursor.first = place->offset;
+	return true;
+}
+
+/* Between an answer and the next question at least, nothing has moved. */
+static bool
 wait_for_ends(BridgeTail *tail, int64_t settle_ms)
 {
-	int64_t		now = bridge_clock_ms();
-	int64_t		limit = now + SETTLE_LIMIT_MS + settle_ms;
-	int64_t		still_since = now;
+	int64_t		asked_at = bridge_clock_ms();
+	int64_t		limit = asked_at + SETTLE_LIMIT_MS + settle_ms;
+	int64_t		still_since = asked_at;
 	bool		moved;
 
 	do
 	{
+		asked_at = bridge_clock_ms();
 		if (!ask_ends(tail, &moved))
 			return false;
-		now = bridge_clock_ms();
 		if (moved)
-			still_since = now;
-		if (now - still_since >= settle_ms)
+			still_since = bridge_clock_ms();
+		else if (asked_at - still_since >= settle_ms)
 			return true;
 		bridge_stop_sleep(SETTLE_TICK_MS);
-	} while (now < limit);
+	} while (bridge_clock_ms() < limit);
 	bridge_log(BRIDGE_LOG_WARNING, "somebody else writes to the topics",
 			   "settle_ms=%" PRId64, settle_ms);
 	return false;
@@ -191,50 +240,122 @@ is_before(const TailPartition *partition, const BridgePlace *from)
 		bridge_place_compare(&partition->cursor.place, from) < 0;
 }
 
-/* Goes back from the end until a record is before the place. */
-static bool
-find_begin(BridgeTail *tail, TailPartition *partition, const BridgePlace *from)
+/* How far from the end, and not before the first record. */
+static int64_t
+step_back(const BridgeCursor *cursor, int64_t step)
 {
-	BridgeCursor *cursor = &partition->cursor;
-	int64_t		step = 1;
-	int64_t		offset;
-	bool		last_is_placed = false;
-
-	partition->ended = cursor->first >= cursor->end;
-	while (!partition->ended)
-	{
-		offset = cursor->end - step;
-		if (offset < cursor->first)
-			offset = cursor->first;
-		bridge_cursor_seek(cursor, offset);
-		if (!load(partition))
-			return false;
-		if (step == 1 && partition->loaded)
-		{
-			note_place(tail, partition);
-			last_is_placed = true;
-		}
-		if (offset == cursor->first || is_before(partition, from))
-			break;
-		partition->ended = false;
-		step *= STEP_FACTOR;
-	}
-	if (step == 1 && is_before(partition, from))
-	{
-		bridge_cursor_stop(cursor);
-		partition->loaded = false;
-		partition->ended = true;
-	}
-	return !partition->loaded || last_is_placed || note_places_behind(tail, partition);
+	return cursor->end - step > cursor->first ? cursor->end - step : cursor->first;
 }
 
+/* Fetches from there on, in all partitions whose begin is not found. */
+static bool
+begin_step(BridgeTail *tail, int64_t step)
+{
+	for (int t = 0; t < TOPICS; t++)
+	{
+		for (int i = 0; i < tail->topics[t].count; i++)
+		{
+			TailPartition *partition = &tail->topics[t].partitions[i];
+			BridgeCursor *cursor = &partition->cursor;
+
+			if (partition->found)
+				continue;
+			bridge_cursor_seek(cursor, step_back(cursor, step));
+			if (!bridge_cursor_begin(cursor))
+				return false;
+		}
+	}
+	return true;
+}
+
+/* Nothing of the partition is asked for. */
+static void
+pass_all(TailPartition *partition)
+{
+	bridge_cursor_stop(&partition->cursor);
+	partition->loaded = false;
+	partition->ended = true;
+}
+
+/* Whether the step went back far enough; false where Kafka does not say. */
+static bool
+judge_step(BridgeTail *tail, TailPartition *partition, int64_t step,
+		   const BridgePlace *from)
+{
+	const BridgeCursor *cursor = &partition->cursor;
+
+	if (!load(partition))
+		return false;
+	if (step == 1 && partition->loaded)
+	{
+		note_place(tail, partition);
+		partition->last_is_placed = true;
+	}
+	partition->found = is_before(partition, from) ||
+		step_back(cursor, step) == cursor->first;
+	if (!partition->found)
+		return true;
+	if (step == 1 && is_before(partition, from))
+		pass_all(partition);
+	return !partition->loaded || partition->last_is_placed ||
+		note_places_behind(tail, partition);
+}
+
+/* *more where a partition's begin is still not found. */
+static bool
+take_step(BridgeTail *tail, int64_t step, const BridgePlace *from, bool *more)
+{
+	*more = false;
+	if (!begin_step(tail, step))
+		return false;
+	for (int t = 0; t < TOPICS; t++)
+	{
+		for (int i = 0; i < tail->topics[t].count; i++)
+		{
+			TailPartition *partition = &tail->topics[t].partitions[i];
+
+			if (!partition->found && !judge_step(tail, partition, step, from))
+				return false;
+			*more = *more || !partition->found;
+		}
+	}
+	return true;
+}
+
+static void
+pass_empty(BridgeTail *tail)
+{
+	for (int t = 0; t < TOPICS; t++)
+	{
+		for (int i = 0; i < tail->topics[t].count; i++)
+		{
+			TailPartition *partition = &tail->topics[t].partitions[i];
+
+			partition->ended = partition->cursor.first >= partition->cursor.end;
+			partition->found = partition->ended;
+		}
+	}
+}
+
+/*
+ * Goes back from the ends until records are before the place, in all
+ * partitions together, so that a slow network is waited for once a step.
+ */
 static bool
 find_begins(BridgeTail *tail, const BridgePlace *from)
 {
-	for (int t = 0; t < TOPICS; t++)
-		for (int i = 0; i < tail->topics[t].count; i++)
-			if (!find_begin(tail, &tail->topics[t].partitions[i], from))
-				return false;
+	int64_t		step = 1;
+	bool		more = true;
+
+	if (!ask_begins(tail))
+		return false;
+	pass_empty(tail);
+	while (more)
+	{
+		if (!take_step(tail, step, from, &more))
+			return false;
+		step *= STEP_FACTOR;
+	}
 	return true;
 }
 
@@ -251,13 +372,14 @@ note_ends(const BridgeTail *tail, BridgeEnds *ends)
 
 bool
 bridge_tail_open(const BridgeConfig *config, const BridgePlace *from,
-				 BridgeEnds *ends, BridgeTail **tail)
+				 BridgeEnds *ends, const BridgePulse *pulse, BridgeTail **tail)
 {
 	BridgeTail *opened = calloc(1, sizeof(BridgeTail));
 
 	*tail = NULL;
 	if (opened == NULL)
 		return false;
+	opened->pulse = pulse;
 	opened->client = bridge_cursor_client(config);
 	if (opened->client == NULL || !add_topics(opened) ||
 		!wait_for_ends(opened, config->kafka_settle_ms) ||
@@ -443,6 +565,8 @@ bridge_tail_close(BridgeTail *tail)
 		if (topic->handle != NULL)
 			rd_kafka_topic_destroy(topic->handle);
 	}
+	if (tail->list != NULL)
+		rd_kafka_topic_partition_list_destroy(tail->list);
 	if (tail->client != NULL)
 		rd_kafka_destroy(tail->client);
 	free(tail);

@@ -43,10 +43,11 @@ typedef struct BridgeTailQuestion
  * kafka.settle_ms, and finds where the records from the place on begin.
  * False, logged, where Kafka does not say or the process must stop.  *tail is
  * NULL where there is nothing to compare; the ends are noted in any case.
+ * pulse, or NULL: what goes on while Kafka is asked, as long as the tail lives.
  */
 extern bool bridge_tail_open(const BridgeConfig *config,
 							 const BridgePlace *from, BridgeEnds *ends,
-							 BridgeTail **tail);
+							 const BridgePulse *pulse, BridgeTail **tail);
 
 /* Notes where the partitions of events end now; false as bridge_tail_open. */
 extern bool bridge_tail_ask_ends(const BridgeConfig *config, BridgeEnds *ends);

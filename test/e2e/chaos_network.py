@@ -4,13 +4,16 @@ import contextlib
 import os
 from urllib.parse import urlsplit
 
-from brokers import Brokers, bridge_on
+import checker
+from brokers import ROLES, Brokers, bridge_on
 from faults import under_load
 from proxy import Proxy
-from stack import eventually
+from stack import eventually, kill
 
 ROUNDS = int(os.environ.get('BANK_CHAOS_ROUNDS', '20'))
 LONG_S = 1800
+SLOW_S = 2              # each way
+STARTED_S = 240         # a start asks some dozen questions, one after the other
 DETECTED_S = 120        # 30 s for the lost way, as long until the server sees it too
 
 
@@ -56,7 +59,7 @@ def test_lost_packets(stack):
 
 def test_slow_narrow_and_broken_way_to_the_brokers(stack):
     with bridge_by_proxies(stack) as ways, under_load(stack, within_s=LONG_S) as load:
-        for delay_s, bytes_per_s in ((2, 0), (0, 50000), (0, 0)):
+        for delay_s, bytes_per_s in ((SLOW_S, 0), (0, 50000), (0, 0)):
             ways.kafka.delay_s, ways.kafka.bytes_per_s = delay_s, bytes_per_s
             taken = stack.metric('publish_acknowledged_total')
             eventually(lambda taken=taken: stack.metric('publish_acknowledged_total') > taken + 100,
@@ -65,3 +68,31 @@ def test_slow_narrow_and_broken_way_to_the_brokers(stack):
             ways.kafka.cut()
             more = len(load.outcomes.done) + 10
             eventually(lambda more=more: load.reached(more), 'postings between two cuts')
+
+
+def works_anew(stack, before):
+    """Whether every role works, in another process than before."""
+    now = {role: stack.role(role) for role in ROLES}
+    return all(now[role] not in (None, before[role]) for role in ROLES)
+
+
+def test_started_by_slow_ways(stack):
+    """Each role gets through its start at the first go, and delivers what was
+    under way before and what came meanwhile."""
+    _, payer, payee = stack.customer('BRL', 'BRL', money=100)
+    with bridge_by_proxies(stack) as ways:
+        for way in (ways.kafka, ways.server):
+            way.delay_s = SLOW_S
+        before = {role: stack.role(role) for role in ROLES}
+        connects = stack.metric('publish_connects_total')
+        for pid in before.values():
+            stack.transfer(payer, payee, 1)
+            kill(pid)
+        stack.transfer(payer, payee, 1)
+        eventually(lambda: works_anew(stack, before), 'all work', STARTED_S)
+        assert stack.metric('publish_connects_total') == connects + 1
+        stack.transfer(payer, payee, 1)
+        stack.quiet(DETECTED_S)
+        for way in (ways.kafka, ways.server):
+            way.delay_s = 0
+        checker.require_sound(stack)

@@ -2,18 +2,28 @@
 or one where packets are lost."""
 import contextlib
 import ctypes
+import queue
 import socket
 import struct
 import threading
 import time
 
 CHUNK = 16384
+UNDER_WAY = 256         # chunks, of each direction of a connection
 RESET = struct.pack('ii', 1, 0)         # close by a reset, and not politely
 
 # A packet filter of the kernel that keeps 0 bytes of whatever comes.
 SO_ATTACH_FILTER = 26
 DROP = ctypes.create_string_buffer(struct.pack('HBBI', 6, 0, 0, 0))
 LOSE = struct.pack('HP', 1, ctypes.addressof(DROP))
+
+
+def part(*ends):
+    """Closes sockets, on which others may wait."""
+    for end in ends:
+        with contextlib.suppress(OSError):
+            end.shutdown(socket.SHUT_RDWR)
+        end.close()
 
 
 class Proxy:
@@ -73,21 +83,31 @@ class Proxy:
         return len(lost)
 
     def pump(self, source, target):
-        """Copies one direction, late and slowly as ordered."""
-        try:
-            while True:
-                data = source.recv(CHUNK)
-                if not data:
-                    break
-                if source in self.lost or target in self.lost:
-                    continue
-                time.sleep(self.delay_s + (len(data) / self.bytes_per_s
-                                           if self.bytes_per_s else 0))
-                target.sendall(data)
-        except OSError:
-            pass
-        for end in (source, target):
-            end.close()
+        """Takes one direction's bytes as fast as ordered."""
+        way = queue.Queue(UNDER_WAY)
+        threading.Thread(target=self.deliver, args=(source, target, way), daemon=True).start()
+        data = b'.'
+        while data:
+            try:
+                data = source.recv(min(CHUNK, self.bytes_per_s or CHUNK))
+            except OSError:
+                data = b''
+            time.sleep(len(data) / self.bytes_per_s if self.bytes_per_s else 0)
+            way.put((time.monotonic() + self.delay_s, data))
+
+    def deliver(self, source, target, way):
+        """Hands them on when they have been under way for long enough, which
+        does not hold up what follows."""
+        due, data = way.get()
+        while data:
+            time.sleep(max(0, due - time.monotonic()))
+            try:
+                if source not in self.lost and target not in self.lost:
+                    target.sendall(data)
+            except OSError:
+                part(source, target)
+            due, data = way.get()
+        part(source, target)
 
     def cut(self):
         """Resets every connection."""

@@ -4,6 +4,7 @@
  */
 #include "tail.h"
 
+#include "clock.h"
 #include "contract.h"
 #include "kafka.h"
 #include "metrics.h"
@@ -12,6 +13,9 @@
 #include "tap.h"
 
 #define PARTITIONS 2
+#define RTT_MS 300
+#define ROUNDS 16
+#define MANY_PARTITIONS 8
 #define ACCOUNT "6f9619ff-8b86-4011-b42d-00c04fc964ff"
 #define OTHER "7f9619ff-8b86-4011-b42d-00c04fc964ff"
 
@@ -74,7 +78,7 @@ open_from(int epoch, int lsn)
 	BridgeEnds	ends = {0};
 	BridgeTail *tail;
 
-	if (!bridge_tail_open(&mock.config, &from, &ends, &tail))
+	if (!bridge_tail_open(&mock.config, &from, &ends, NULL, &tail))
 		tap_ok(false, "the tail is opened");
 	bridge_ends_free(&ends);
 	return tail;
@@ -141,6 +145,62 @@ test_epochs(void)
 	bridge_tail_close(tail);
 }
 
+/* Counts how often it is called, and wants no answer after some. */
+typedef struct Beats
+{
+	int			count;
+	int			limit;
+} Beats;
+
+static bool
+beat(void *context)
+{
+	Beats	   *beats = context;
+
+	return ++beats->count <= beats->limit;
+}
+
+static bool
+open_beside(Beats *beats)
+{
+	BridgePulse pulse = {beat, beats};
+	BridgePlace from = {2, 10, 0};
+	BridgeEnds	ends = {0};
+	BridgeTail *tail;
+	bool		opened = bridge_tail_open(&mock.config, &from, &ends, &pulse, &tail);
+
+	bridge_tail_close(tail);
+	bridge_ends_free(&ends);
+	return opened;
+}
+
+/* A question a partition would take as many times as long. */
+static void
+test_slow_network(void)
+{
+	Beats		beats = {.limit = 10000};
+	char		account[BANK_UUID_SIZE] = ACCOUNT;
+	int64_t		began;
+
+	for (int i = 0; i < 3 * MANY_PARTITIONS; i++)
+	{
+		account[0] = (char) ('a' + i % MANY_PARTITIONS);
+		write_balance(account, i + 1, 2, 60 + i, "c");
+	}
+	rd_kafka_mock_broker_set_rtt(mock.cluster, 1, RTT_MS);
+	began = bridge_clock_ms();
+	tap_ok(open_beside(&beats), "a slow network is waited for");
+	tap_ok(bridge_clock_ms() - began < ROUNDS * RTT_MS,
+		   "for some answers, however many partitions there are");
+	tap_ok(beats.count >= 5, "and what must go on goes on");
+	beats = (Beats)
+	{
+		.limit = 2
+	};
+	tap_ok(!open_beside(&beats), "nothing is opened once nobody wants it");
+	tap_is_int(beats.count, 3, "and nothing more is asked");
+}
+
 int
 main(void)
 {
@@ -151,6 +211,9 @@ main(void)
 	test_tail();
 	test_another();
 	test_epochs();
+	mock_stop(&mock);
+	mock_start(&mock, MANY_PARTITIONS, "settle_ms = 50");
+	test_slow_network();
 	mock_stop(&mock);
 	return tap_done();
 }
