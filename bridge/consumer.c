@@ -60,8 +60,10 @@ static const Property properties[] = {
 	{"enable.partition.eof", "false"},
 	{"queued.min.messages", "10000"},
 	{"queued.max.messages.kbytes", "1024"},
-	{"fetch.max.bytes", "1048576"},
+	{"message.max.bytes", "262144"},	/* the next may not be less */
+	{"fetch.max.bytes", "262144"},
 	{"max.partition.fetch.bytes", "262144"},
+	{"socket.timeout.ms", "300000"},	/* for as much by a line of 1 kB/s */
 	{"fetch.error.backoff.ms", "100"},
 	{NULL, NULL}
 };

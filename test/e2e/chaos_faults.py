@@ -18,8 +18,11 @@ from test_publisher import short_sender_timeout     # noqa: F401  pylint: disabl
 
 ROLES = ['publish', 'project', 'report']
 ROUNDS = int(os.environ.get('BANK_CHAOS_ROUNDS', '20'))
-SILENCE_S = int(os.environ.get('BANK_CHAOS_SILENCE', '120'))
+SILENCE_S = int(os.environ.get('BANK_CHAOS_SILENCE', '600'))
 ROWS = int(os.environ.get('BANK_CHAOS_ROWS', '1000000'))
+MINUTES = int(os.environ.get('BANK_CHAOS_MINUTES', '3'))
+PLACES = 16             # attempts of a retry at the same time
+SLOW_ANSWER_S = 50
 STALL_S = 60            # after which publish gives its connection back
 LONG_S = 1800
 
@@ -52,11 +55,12 @@ def test_slow_narrow_and_broken_way_to_the_server(stack):
     server = f'{stack.env["PGHOST"]}/.s.PGSQL.{stack.env["PGPORT"]}'
     with under_load(stack, within_s=LONG_S) as load, Proxy(server) as proxy, \
             bridge_through(stack, proxy):
-        for delay_s, bytes_per_s in ((2, 0), (0, 50000), (0, 0)):
+        for delay_s, bytes_per_s in ((2, 0), (0, 1000), (0, 0)):
             proxy.delay_s, proxy.bytes_per_s = delay_s, bytes_per_s
             connects = stack.metric('publish_connects_total')
             records = stack.metric('publish_records_total')
-            eventually(lambda: stack.metric('publish_records_total') > records, 'records flow')
+            eventually(lambda: stack.metric('publish_records_total') > records, 'records flow',
+                       LONG_S)
             assert stack.metric('publish_connects_total') == connects, 'no connection broke'
         for _ in range(ROUNDS):
             proxy.cut()
@@ -191,27 +195,29 @@ def runs(stack):
         'ORDER BY d.start_time')
 
 
-def test_a_retry_that_outlives_its_minute(stack):
+def test_a_retry_that_outlives_its_minutes(stack):
     """While a run lasts no other begins, and no more begin than there were
     minutes."""
+    lasts_s = 60 * MINUTES + 40
+    rounds = -(-lasts_s // SLOW_ANSWER_S)
     payer, payee = stack.customer('BRL', 'BRL', money=100)[1:]
     stack.bacen_answers({'status': 503, 'times': 0})
-    transfers = [stack.transfer(payer, payee, 1)['transfer_id'] for _ in range(40)]
+    transfers = [stack.transfer(payer, payee, 1)['transfer_id'] for _ in range(rounds * PLACES)]
     for transfer in transfers:
         stack.notified(transfer, 'pending')
-    stack.ledger.rows("ALTER SYSTEM SET bank.bacen_retry_time = '100s'")
+    stack.ledger.rows(f"ALTER SYSTEM SET bank.bacen_retry_time = '{lasts_s}s'")
     stack.ledger.rows("ALTER SYSTEM SET bank.bacen_timeout = '60s'")
     stack.ledger.rows('SELECT pg_reload_conf()')
     stack.ledger.rows('UPDATE bank_report.notification SET next_attempt_at = now() '
                       "WHERE state = 'pending'")
     stack.ledger.rows('UPDATE bank_report.gate SET failures = 0, opened_until = NULL')
-    stack.bacen_answers({'delay_ms': 50000, 'times': 40})
+    stack.bacen_answers({'delay_ms': 1000 * SLOW_ANSWER_S, 'times': len(transfers)})
     stack.ledger.rows('SELECT bank_report.schedule(1)')
     try:
         eventually(lambda: all(stack.notification(transfer)['state'] == 'delivered'
-                               for transfer in transfers), 'all are told', 420)
+                               for transfer in transfers), 'all are told', 4 * lasts_s)
         known = len(runs(stack))
-        eventually(lambda: len(runs(stack)) > known, 'it goes on', 120)
+        eventually(lambda: len(runs(stack)) > known, 'it goes on', 180)
         seen = runs(stack)
     finally:
         stack.ledger.rows('SELECT bank_report.unschedule()')
@@ -219,7 +225,7 @@ def test_a_retry_that_outlives_its_minute(stack):
             stack.ledger.rows(f'ALTER SYSTEM RESET bank.bacen_{name}')
         stack.ledger.rows('SELECT pg_reload_conf()')
     assert any((run['end_time'] or run['start_time']) - run['start_time']
-               > datetime.timedelta(seconds=60) for run in seen), seen
+               > datetime.timedelta(minutes=MINUTES) for run in seen), seen
     for one, following in zip(seen, seen[1:]):
         assert one['end_time'] <= following['start_time'], seen
     minutes = (seen[-1]['start_time'] - seen[0]['start_time']).total_seconds() / 60
