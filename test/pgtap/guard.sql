@@ -94,7 +94,10 @@ FROM (VALUES
     -- hiding rows from who looks for them by an index
     ('ALTER INDEX bank_ledger.transfer_reverses_idx RENAME TO harmless'),
     ('ALTER TABLE bank_ledger.transfer_reverses_idx RENAME TO harmless'),
-    ('ALTER INDEX bank_ledger.hold_pending_to_idx SET (fillfactor = 50)')
+    ('ALTER INDEX bank_ledger.hold_pending_to_idx SET (fillfactor = 50)'),
+    -- code of his that others would run when they write
+    ('CREATE INDEX ON bank_ledger.heartbeat (pg_catalog.abs(beat_id))'),
+    ('CREATE INDEX ON bank_ledger.heartbeat (at) WHERE pg_catalog.abs(beat_id) > 0')
 ) AS s (statement);
 SELECT throws_ok('DROP INDEX ' || i.indexrelid::regclass, '42501', NULL, 'nor drop ' || i.indexrelid::regclass)
 FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indrelid
@@ -117,6 +120,7 @@ FROM (VALUES
     ('COMMENT ON TABLE bank_ledger.transfer IS ''mine'''),
     ('GRANT SELECT ON bank_ledger.transfer TO bank_report'),
     ('CREATE TABLE public.own (id int PRIMARY KEY)'),
+    ('CREATE INDEX own_part ON public.own (pg_catalog.abs(id)) WHERE id > 0'),
     ('ALTER TABLE public.own ADD COLUMN note text'),
     ('CREATE RULE own_rule AS ON DELETE TO public.own DO INSTEAD NOTHING'),
     ('DROP RULE own_rule ON public.own'),
