@@ -35,6 +35,12 @@
 /* Steps back from the end, each so many times the one before. */
 #define STEP_FACTOR 16
 
+/*
+ * The letters of other roles say no place, and there may be any number: one of
+ * ours behind more of them is sent again.
+ */
+#define LETTER_STEP_MAX 4096
+
 typedef struct TailPartition
 {
 	BridgeCursor cursor;
@@ -43,6 +49,7 @@ typedef struct TailPartition
 	bool		found;			/* the begin of what is asked for */
 	bool		last_is_placed; /* its last record's place was noted */
 	BridgeVersions versions;	/* empty until a hole is met */
+	int32_t		versions_epoch; /* whose they are; 0: of none */
 } TailPartition;
 
 typedef struct TailTopic
@@ -280,7 +287,7 @@ pass_all(TailPartition *partition)
 /* Whether the step went back far enough; false where Kafka does not say. */
 static bool
 judge_step(BridgeTail *tail, TailPartition *partition, int64_t step,
-		   const BridgePlace *from)
+		   int64_t step_max, const BridgePlace *from)
 {
 	const BridgeCursor *cursor = &partition->cursor;
 
@@ -291,7 +298,7 @@ judge_step(BridgeTail *tail, TailPartition *partition, int64_t step,
 		note_place(tail, partition);
 		partition->last_is_placed = true;
 	}
-	partition->found = is_before(partition, from) ||
+	partition->found = is_before(partition, from) || step >= step_max ||
 		step_back(cursor, step) == cursor->first;
 	if (!partition->found)
 		return true;
@@ -310,11 +317,14 @@ take_step(BridgeTail *tail, int64_t step, const BridgePlace *from, bool *more)
 		return false;
 	for (int t = 0; t < TOPICS; t++)
 	{
+		int64_t		step_max = t < BRIDGE_EVENT_TOPICS ? INT64_MAX : LETTER_STEP_MAX;
+
 		for (int i = 0; i < tail->topics[t].count; i++)
 		{
 			TailPartition *partition = &tail->topics[t].partitions[i];
 
-			if (!partition->found && !judge_step(tail, partition, step, from))
+			if (!partition->found &&
+				!judge_step(tail, partition, step, step_max, from))
 				return false;
 			*more = *more || !partition->found;
 		}
@@ -440,16 +450,19 @@ find_partition(BridgeTail *tail, const BridgeTailQuestion *question)
 	return &topic->partitions[partition];
 }
 
-/* Reads the rest of the partition for its versions, and comes back. */
+/* Reads the rest of the partition for the versions of an epoch, and comes back. */
 static BridgeTailAnswer
-learn_versions(TailPartition *partition)
+learn_versions(TailPartition *partition, int32_t epoch)
 {
 	BridgeCursor *cursor = &partition->cursor;
 	int64_t		here = cursor->offset;
 
+	bridge_versions_free(&partition->versions);
+	partition->versions_epoch = epoch;
 	do
 	{
 		if (cursor->version > 0 && cursor->account_id[0] != '\0' &&
+			cursor->place.epoch == epoch &&
 			!bridge_versions_raise(&partition->versions, cursor->account_id,
 								   cursor->version))
 		{
@@ -474,8 +487,8 @@ judge_hole(TailPartition *partition, const BridgeTailQuestion *question)
 
 	if (question->version == 0)
 		return BRIDGE_TAIL_LACKING;
-	if (partition->versions.count == 0)
-		answer = learn_versions(partition);
+	if (partition->versions_epoch != question->place.epoch)
+		answer = learn_versions(partition, question->place.epoch);
 	if (answer != BRIDGE_TAIL_LACKING)
 		return answer;
 	return bridge_versions_highest(&partition->versions, question->key) >=
