@@ -143,8 +143,9 @@ test_epochs(void)
 	tap_is_int(ask(tail, ACCOUNT, 9, 2, 50, "b9"), BRIDGE_TAIL_PRESENT,
 			   "a lower LSN of a later epoch is found");
 	bridge_tail_close(tail);
-	write_balance(ACCOUNT, 12, 1, 300, "a12");
 	write_balance(ACCOUNT, 10, 2, 60, "b10");
+	write_balance(ACCOUNT, 12, 1, 300, "a12");
+	write_balance(ACCOUNT, 10, 2, 70, "b10");
 	tail = open_from(2, 51);
 	tap_is_int(ask(tail, ACCOUNT, 11, 2, 55, "b11"), BRIDGE_TAIL_LACKING,
 			   "a version of an older epoch, written late, says nothing of this one");
