@@ -340,12 +340,12 @@ SELECT matches(pg_temp.found_after(statement),
 FROM breakage ORDER BY invariant, statement;
 SELECT is(pg_temp.found_after('SELECT 1'), 'sound', 'and after all was undone');
 
--- A row that is not understood hides no other finding.
+-- A row that is not understood hides no other finding, before it or after.
 SELECT matches(pg_temp.found_after($$
     UPDATE bank_ledger.transfer SET kind = 'gift' WHERE transfer_id = 'ee000000-0000-4000-8000-000000000004';
     UPDATE bank_ledger.transfer SET amount = 14 WHERE transfer_id = 'ee000000-0000-4000-8000-000000000006'$$),
-    E'2 transfer ee000000-0000-4000-8000-000000000004 "gift" is no known word(.|\n)*'
-    '8 transfer ee000000-0000-4000-8000-000000000006 ', 'a row not understood, and another');
+    E'^(?=(.|\n)*2 transfer ee000000-0000-4000-8000-000000000004 "gift" is no known word)'
+    '(?=(.|\n)*8 transfer ee000000-0000-4000-8000-000000000006 )', 'a row not understood, and another');
 
 ALTER TABLE bank_ledger.transfer ENABLE TRIGGER insert_only_row;
 SELECT results_eq('SELECT invariant, subject FROM bank.verify()',
