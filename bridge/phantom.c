@@ -11,6 +11,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "contract.h"
 #include "database.h"
@@ -90,6 +91,22 @@ static const char *const lists[] = {
 	"  AND NOT p.content ->> 'to_account' ^@ '" BANK_SETTLEMENT_PREFIX "'"
 	" ON CONFLICT DO NOTHING",
 };
+
+/*
+ * How many, and one of them.  After a new epoch each account of the ledger has
+ * a state in it, so that what is above the ledger is not an old phantom.
+ */
+static const char count_foreign[] =
+	"SELECT count(*), coalesce(min(subject), '') FROM ("
+	" SELECT k.account_id || ':' || k.epoch || ':' || k.version"
+	" FROM pg_temp.kafka_top AS k LEFT JOIN bank_ledger.account AS a"
+	"  ON a.account_id = k.account_id"
+	" WHERE k.version > a.version OR k.epoch > $1::int4"
+	"  OR (a.account_id IS NULL AND k.epoch = $1::int4)"
+	" UNION SELECT k.transfer_id::text FROM pg_temp.kafka_transfer AS k"
+	" WHERE k.epoch >= $1::int4 AND NOT EXISTS"
+	"  (SELECT FROM bank_ledger.transfer AS t WHERE t.transfer_id = k.transfer_id)"
+	") AS found (subject)";
 
 static BridgeExit
 failed(PGconn *conn)
@@ -187,5 +204,29 @@ bridge_phantom_list(const BridgeConfig *config, PGconn *conn, int32_t epoch)
 		bridge_log(BRIDGE_LOG_INFO, "phantoms are listed",
 				   "phantoms=%ld table=bank_report.phantom epoch=%" PRId32, total,
 				   epoch);
+	return code;
+}
+
+BridgeExit
+bridge_phantom_check(PGconn *conn, int32_t epoch)
+{
+	char		number[16];
+	const char *values[] = {number};
+	PGresult   *result;
+	BridgeExit	code = BRIDGE_EXIT_OK;
+
+	snprintf(number, sizeof(number), "%" PRId32, epoch);
+	result = bridge_database_query(conn, count_foreign, values, 1);
+	if (result == NULL)
+		return BRIDGE_EXIT_FAILED;
+	if (strcmp(PQgetvalue(result, 0, 0), "0") != 0)
+	{
+		bridge_log(BRIDGE_LOG_ERROR, "kafka has what the ledger has not",
+				   "records=%s one=%s hint=%s", PQgetvalue(result, 0, 0),
+				   PQgetvalue(result, 0, 1),
+				   "Run bank-bridge rebuild --new-epoch.");
+		code = BRIDGE_EXIT_LOST;
+	}
+	PQclear(result);
 	return code;
 }

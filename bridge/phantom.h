@@ -19,4 +19,10 @@
 extern BridgeExit bridge_phantom_list(const BridgeConfig *config, PGconn *conn,
 									  int32_t epoch);
 
+/*
+ * Whether the ledger has all that Kafka has of its last epoch: OK, FAILED, or,
+ * logged, LOST.  The session has the views of the passes (resend.h).
+ */
+extern BridgeExit bridge_phantom_check(PGconn *conn, int32_t epoch);
+
 #endif

@@ -89,50 +89,56 @@ connect_both(Rebuild *rebuild)
 		BRIDGE_EXIT_FAILED;
 }
 
-static bool
-ask_wal_end(const Rebuild *rebuild, uint64_t *lsn)
+static BridgeExit
+demand_epoch(const char *what)
 {
-	PGresult   *result = bridge_database_query(rebuild->conn,
-											   "SELECT pg_current_wal_flush_lsn()",
-											   NULL, 0);
-	bool		known = result != NULL &&
-	bridge_database_parse_lsn(PQgetvalue(result, 0, 0), lsn);
-
-	PQclear(result);
-	return known;
+	bridge_log(BRIDGE_LOG_ERROR, what, "hint=%s",
+			   "Run bank-bridge rebuild --new-epoch.");
+	return BRIDGE_EXIT_LOST;
 }
 
 /*
- * Without a new epoch, versions must mean what they meant when sent.  The end of
- * the WAL is asked after the record was read: it is never behind it.
+ * The end of the WAL is asked after the record was read: it is never behind it.
+ * An epoch may have begun without what belongs to it.
  */
 static BridgeExit
-check_position(const Rebuild *rebuild)
+judge_position(const Rebuild *rebuild, const BridgePosition *position)
 {
+	PGresult   *result =
+	bridge_database_query(rebuild->conn, "SELECT pg_current_wal_flush_lsn()", NULL, 0);
 	BridgePosition ledger = {
 		.system_identifier = rebuild->identity.system_identifier,
 		.timeline = rebuild->identity.timeline
 	};
+	bool		known = result != NULL &&
+	bridge_database_parse_lsn(PQgetvalue(result, 0, 0), &ledger.lsn);
+	const char *wrong = bridge_position_refute(position, &ledger);
+
+	PQclear(result);
+	if (!known)
+		return BRIDGE_EXIT_FAILED;
+	if (wrong == NULL && position->epoch != rebuild->catalog.epoch)
+		wrong = "position record is of another epoch";
+	return wrong == NULL ? BRIDGE_EXIT_OK : demand_epoch(wrong);
+}
+
+/* Without a new epoch, versions must mean what they meant when sent. */
+static BridgeExit
+check_position(const Rebuild *rebuild)
+{
+	BridgeExit	code = BRIDGE_EXIT_OK;
 	BridgePosition position;
 	BridgePositionFound found = bridge_position_read(rebuild->config, &position,
 													 NULL, NULL);
-	const char *wrong = NULL;
 
 	if (rebuild->new_epoch)
 		return BRIDGE_EXIT_OK;
 	if (found == BRIDGE_POSITION_UNKNOWN)
 		return BRIDGE_EXIT_KAFKA;
 	if (found == BRIDGE_POSITION_FOUND)
-	{
-		if (!ask_wal_end(rebuild, &ledger.lsn))
-			return BRIDGE_EXIT_FAILED;
-		wrong = bridge_position_refute(&position, &ledger);
-	}
-	if (wrong == NULL)
-		return bridge_catalog_check_system(&rebuild->catalog, &rebuild->identity);
-	bridge_log(BRIDGE_LOG_ERROR, wrong, "hint=%s",
-			   "Run bank-bridge rebuild --new-epoch.");
-	return BRIDGE_EXIT_LOST;
+		code = judge_position(rebuild, &position);
+	return code == BRIDGE_EXIT_OK ?
+		bridge_catalog_check_system(&rebuild->catalog, &rebuild->identity) : code;
 }
 
 static BridgeExit
@@ -196,10 +202,11 @@ read_kafka(Rebuild *rebuild)
 		code = begin_epoch(rebuild);
 	if (code == BRIDGE_EXIT_OK)
 		code = bridge_resend_prepare(&rebuild->resend);
-	if (code == BRIDGE_EXIT_OK && rebuild->new_epoch)
-		code = bridge_phantom_list(rebuild->config, rebuild->conn,
-								   rebuild->resend.epoch);
-	return code;
+	if (code != BRIDGE_EXIT_OK)
+		return code;
+	return rebuild->new_epoch ?
+		bridge_phantom_list(rebuild->config, rebuild->conn, rebuild->resend.epoch) :
+		bridge_phantom_check(rebuild->conn, rebuild->resend.epoch);
 }
 
 /* Names what the slot waits for. */

@@ -35,7 +35,7 @@ static const char views[] =
 	"  JOIN bank_ledger.account AS a ON a.account_id = t.to_account;"
 
 	"CREATE TEMPORARY VIEW kafka_top AS"
-	" SELECT DISTINCT ON (topic, account_id) topic, account_id, version"
+	" SELECT DISTINCT ON (topic, account_id) topic, account_id, epoch, version"
 	" FROM pg_temp.kafka_state ORDER BY topic, account_id, epoch DESC, version DESC;"
 
 	"CREATE TEMPORARY VIEW lacking_state AS"

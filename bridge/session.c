@@ -192,6 +192,19 @@ begin_anew(const BridgeSession *session)
 	return BRIDGE_EXIT_FAILED;
 }
 
+/*
+ * An epoch nobody has published means that commits were lost; where the slot
+ * is ours, the stream itself will say when it begins.
+ */
+static int
+refuse_slot(const BridgeSession *session)
+{
+	return refuse_position(session, "slot was recreated or moved by somebody else",
+						   session->catalog.epoch > session->position.epoch ?
+						   "Run bank-bridge rebuild --new-epoch." :
+						   "Run bank-bridge rebuild.");
+}
+
 static int
 judge_position(const BridgeSession *session)
 {
@@ -206,10 +219,7 @@ judge_position(const BridgeSession *session)
 	if (wrong != NULL)
 		return refuse_position(session, wrong, "Run bank-bridge rebuild --new-epoch.");
 	if (session->catalog.confirmed_lsn > position->lsn)
-		return session->placed ? begin_anew(session) :
-			refuse_position(session,
-							"slot was recreated or moved by somebody else",
-							"Run bank-bridge rebuild.");
+		return session->placed ? begin_anew(session) : refuse_slot(session);
 	return BRIDGE_EXIT_OK;
 }
 

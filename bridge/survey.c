@@ -14,7 +14,8 @@
 #define LINE_SIZE 256
 
 static const char tables[] =
-	"CREATE TEMPORARY TABLE kafka_transfer (transfer_id uuid, content text);"
+	"CREATE TEMPORARY TABLE kafka_transfer (transfer_id uuid, epoch integer,"
+	" content text);"
 	"CREATE TEMPORARY TABLE kafka_state (topic text, account_id uuid,"
 	" epoch integer, version bigint, content text);"
 	"CREATE TEMPORARY TABLE kafka_seal (epoch integer, number integer, content text)";
@@ -55,7 +56,8 @@ put_transfer(const BridgeCursor *record, const char *topic, char *line)
 {
 	(void) topic;
 	return is_uuid(record->id) ?
-		snprintf(line, LINE_SIZE, "%s\t", record->id) : 0;
+		snprintf(line, LINE_SIZE, "%s\t%" PRId32 "\t", record->id,
+				 record->place.epoch) : 0;
 }
 
 static int

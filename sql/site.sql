@@ -11,6 +11,7 @@ DECLARE
     here_timeline integer;
     last_epoch    bank_ledger.epoch;
     weakened      pg_trigger;
+    is_copy       boolean;
 BEGIN
     IF init.role IS NULL OR init.name IS NULL THEN
         RAISE EXCEPTION 'role and name of the site must not be null'
@@ -34,6 +35,8 @@ BEGIN
     END LOOP;
 
     LOCK TABLE bank_ledger.site IN SHARE ROW EXCLUSIVE MODE;
+    -- A dump has the epochs and not the site.
+    is_copy := NOT EXISTS (SELECT FROM bank_ledger.site);
     INSERT INTO bank_ledger.site AS s (role, name) VALUES (init.role, init.name)
         ON CONFLICT (singleton) DO UPDATE SET role = excluded.role, name = excluded.name
         WHERE (s.role, s.name) IS DISTINCT FROM (excluded.role, excluded.name);
@@ -47,7 +50,7 @@ BEGIN
     SELECT c.system_identifier INTO here_system FROM pg_control_system() AS c;
     here_timeline := ('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::integer;
     SELECT e.* INTO last_epoch FROM bank_ledger.epoch AS e ORDER BY e.number DESC LIMIT 1;
-    IF (last_epoch.system_identifier, last_epoch.timeline)
+    IF is_copy OR (last_epoch.system_identifier, last_epoch.timeline)
        IS DISTINCT FROM (here_system, here_timeline) THEN
         INSERT INTO bank_ledger.epoch (number, system_identifier, timeline, at)
         VALUES (coalesce(last_epoch.number, 0) + 1, here_system, here_timeline, clock_timestamp());
@@ -57,7 +60,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION bank_ledger.init(text, text) IS
-'Says what this database is: role ledger or search, and the name of the site. Starts the next epoch where the last one was of another system or timeline, and closes the journal where a restore left it open. Idempotent. Raises 22004, 22023.';
+'Says what this database is: role ledger or search, and the name of the site. Starts the next epoch where the last one was of another system or timeline, or came in a dump, and closes the journal where a restore left it open. Idempotent. Raises 22004, 22023.';
 
 CREATE FUNCTION bank_ledger.begin_epoch(seen integer) RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

@@ -53,14 +53,19 @@ def back_up(stack):
     write(COPY / 'backup_label', label)
 
 
-def kill_bridge_and_server(stack, number=signal.SIGKILL):
-    """The number is the signal that ends the server."""
-    bridge, postmaster = stack.part('bridge'), stack.part('postgresql')
-    killed = [bridge, stack.role('publish'), stack.role('project'), stack.role('report')]
+def kill_bridge(stack):
+    killed = [stack.part('bridge'), *map(stack.role, ('publish', 'project', 'report'))]
     for pid in killed:
         kill(pid)
+    require_ended(killed)
+
+
+def kill_bridge_and_server(stack, number=signal.SIGKILL):
+    """The number is the signal that ends the server."""
+    postmaster = stack.part('postgresql')
+    kill_bridge(stack)
     kill(postmaster, number)
-    require_ended([*killed, postmaster])
+    require_ended([postmaster])
 
 
 def recover(stack, moment):
@@ -180,6 +185,70 @@ def go_on(stack):
     found = load.outcomes.check(checker.Journal(stack.ledger))
     assert not found, checker.shortened(found)
     stack.published()
+
+
+def restore(stack, archive):
+    """Puts the dump in the place of the ledger's database."""
+    kill_bridge(stack)
+    other = stack.session('postgres')
+    eventually(lambda: not other.rows('SELECT 1 FROM pg_replication_slots WHERE active'), 'free')
+    other.rows("SELECT pg_drop_replication_slot('bank_bridge')")
+    other.rows('DROP DATABASE bank WITH (FORCE)')
+    other.rows('CREATE DATABASE bank')
+    run_client(stack, 'pg_restore', '-d', 'bank', '--exit-on-error', archive)
+
+
+def run_client(stack, program, *arguments):
+    subprocess.run([shutil.which(program), *map(str, arguments)], env={**os.environ, **stack.env},
+                   timeout=120, check=True)
+
+
+def require_refused(reason):
+    with own_bridge('rebuild') as bridge:
+        assert bridge.wait(60) == 4
+        assert reason in bridge.said() and 'Run bank-bridge rebuild --new-epoch.' in bridge.said()
+
+
+def publish_position(stack, **changes):
+    """Writes the last position record once more, changed."""
+    topic = ['-b', stack.env['BANK_KAFKA_BROKERS'], '-t', 'bank.bridge', '-K', '\t']
+    last = subprocess.run(['kcat', '-C', '-e', '-q', '-o', 'beginning', *topic], check=True,
+                          stdout=subprocess.PIPE, timeout=60, text=True).stdout.splitlines()[-1]
+    key, value = last.split('\t', 1)
+    subprocess.run(['kcat', '-P', *topic], check=True, timeout=60, text=True,
+                   input=f'{key}\t{json.dumps({**json.loads(value), **changes})}\n')
+
+
+def test_dump_restored_in_its_own_cluster(stack):
+    """Kafka's versions are above the ledger's, in one system and timeline: only a
+    new epoch helps, whatever of it a plain rebuild could see."""
+    archive = RUN / 'bank.dump'
+    _, payer, payee = stack.customer('BRL', 'BRL', money=100)
+    run_client(stack, 'pg_dump', '-Fc', '-d', 'bank', '-f', archive)
+    for _ in range(4):
+        stack.transfer(payer, payee, 1)
+    stack.published()
+    restore(stack, archive)
+    stack.session().rows("INSERT INTO bank_ledger.site (role, name) VALUES ('ledger', 'local')")
+    initialize()
+    require_refused('kafka has what the ledger has not')
+    stack.session().rows('DELETE FROM bank_ledger.site')
+    initialize()
+    with own_bridge('publish', http_port='0') as bridge:
+        assert bridge.wait(60) == 4
+        assert 'Run bank-bridge rebuild --new-epoch.' in bridge.said()
+    require_refused('position record is of another epoch')
+    publish_position(stack, epoch=2, lsn='FFFFFFFF/0')
+    require_refused('WAL ends before what was published')
+    rebuild()
+    stack.up()
+    go_on(stack)
+    require_restated(stack)
+
+
+def initialize():
+    with own_bridge('init') as bridge:
+        assert bridge.wait(60) == 0, bridge.said()
 
 
 def phantoms(stack, source):

@@ -79,6 +79,11 @@ SELECT lives_ok($$SELECT bank_ledger.init('ledger', 'test')$$, 'init as ledger')
 SELECT is(max(number)::bigint, (SELECT epochs + 4 FROM before), 'and after another timeline')
 FROM bank_ledger.epoch;
 
+SELECT lives_ok($$DELETE FROM bank_ledger.site$$, 'a dump has no site');
+SELECT lives_ok($$SELECT bank_ledger.init('ledger', 'test')$$, 'init as ledger');
+SELECT is(max(number)::bigint, (SELECT epochs + 5 FROM before), 'and in a copy in the same system')
+FROM bank_ledger.epoch;
+
 -- A barrier is of no use in another system.
 UPDATE bank_ledger.sealing SET barrier = '9000000000000000000';
 SELECT lives_ok($$SELECT bank_ledger.init('ledger', 'test')$$, 'init as ledger');
@@ -93,7 +98,7 @@ SELECT lives_ok($$SELECT bank_ledger.init('ledger', 'test')$$, 'init as ledger')
 
 -- A restored ledger begins an epoch above all that anybody has seen.
 SELECT throws_ok('SELECT bank_ledger.begin_epoch(NULL)', '22004', NULL, 'the epoch seen must be said');
-SELECT is(bank_ledger.begin_epoch(0)::bigint, (SELECT epochs + 7 FROM before), 'an epoch follows the last one');
+SELECT is(bank_ledger.begin_epoch(0)::bigint, (SELECT epochs + 8 FROM before), 'an epoch follows the last one');
 SELECT is(bank_ledger.begin_epoch(1000), 1001, 'and the highest that others have seen');
 SELECT results_eq(
     'SELECT system_identifier, timeline FROM bank_ledger.epoch ORDER BY number DESC LIMIT 1',
