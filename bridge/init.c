@@ -80,10 +80,20 @@ look_for_slot(PGconn *conn, bool *exists)
 	return BRIDGE_EXIT_OK;
 }
 
+static int
+drop_slot(PGconn *conn)
+{
+	bridge_log(BRIDGE_LOG_WARNING, "the stream may lack rows; its slot is made anew",
+			   "slot=%s hint=%s", BANK_SLOT, "Run bank-bridge rebuild.");
+	return run_statement(conn, "SELECT pg_catalog.pg_drop_replication_slot('"
+						 BANK_SLOT "')", NULL);
+}
+
 /*
  * The stream has rows by the publication of their time.  Where it has left
  * some out nobody sees that later, so the slot goes: publish then demands a
- * rebuild.
+ * rebuild.  It goes first, since a publication that is whole again tells of
+ * nothing.
  */
 static int
 make_publication(PGconn *conn)
@@ -96,14 +106,11 @@ make_publication(PGconn *conn)
 		whole = bridge_catalog_check_publication(conn);
 	if (whole == BRIDGE_EXIT_FAILED)
 		return BRIDGE_EXIT_FAILED;
+	if (code == BRIDGE_EXIT_OK && whole != BRIDGE_EXIT_OK)
+		code = drop_slot(conn);
 	if (code == BRIDGE_EXIT_OK)
 		code = run_statement(conn, "SELECT bank_ledger.publish()", NULL);
-	if (code != BRIDGE_EXIT_OK || whole == BRIDGE_EXIT_OK)
-		return code;
-	bridge_log(BRIDGE_LOG_WARNING, "the stream may lack rows; its slot is made anew",
-			   "slot=%s hint=%s", BANK_SLOT, "Run bank-bridge rebuild.");
-	return run_statement(conn, "SELECT pg_catalog.pg_drop_replication_slot('"
-						 BANK_SLOT "')", NULL);
+	return code;
 }
 
 static int

@@ -1,6 +1,7 @@
 """A slot that is not as it was: named in one line with what to do, with an exit
 code of its own, and repaired by rebuild, which sends what Kafka lacks."""
 import contextlib
+import os
 import shutil
 import subprocess
 
@@ -130,6 +131,40 @@ def test_publication_that_left_rows_out(stack, spoil, codes):
     stack.up()
     stack.quiet()
     checker.require_sound(stack)
+
+
+@contextlib.contextmanager
+def slot_read(stack):
+    """Somebody else reads the slot, and confirms nothing."""
+    reader = subprocess.Popen(
+        ['pg_recvlogical', '-d', 'dbname=bank', '--slot', 'bank_bridge', '--start', '-n', '-s', '0',
+         '-f', '/dev/null', '-o', 'proto_version=1', '-o', 'publication_names=bank'],
+        env={**os.environ, **stack.env})
+    try:
+        eventually(lambda: stack.ledger.row(f'SELECT active FROM pg_replication_slots '
+                                            f'WHERE slot_name = {SLOT}')['active'], 'it is read')
+        yield
+    finally:
+        reader.kill()
+        reader.wait()
+
+
+def test_init_that_cannot_drop_the_slot_demands_it_again(stack):
+    """The publication is not made whole before: it alone says what happened."""
+    with bridge_killed(stack), contextlib.ExitStack() as reader:
+        reader.enter_context(slot_read(stack))
+        stack.ledger.rows('ALTER PUBLICATION bank DROP TABLE bank_ledger.transfer')
+        _, payer, payee = stack.customer('BRL', 'BRL', money=100)
+        stack.transfer(payer, payee, 40)
+        with own_bridge('init') as bridge:
+            assert bridge.wait(60) == 1 and 'is active for PID' in bridge.said()
+        reader.close()
+        eventually(lambda: stack.ledger.row(f'SELECT NOT active AS free FROM pg_replication_slots '
+                                            f'WHERE slot_name = {SLOT}')['free'], 'it is free')
+        with own_bridge('init') as bridge:
+            assert bridge.wait(60) == 0 and 'Run bank-bridge rebuild.' in bridge.said()
+        with own_bridge('rebuild') as bridge:
+            assert bridge.wait(120) == 0, bridge.said()
 
 
 def wipe_kafka(stack):
