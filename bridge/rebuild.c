@@ -69,6 +69,17 @@ run(PGconn *conn, const char *statement)
 	return BRIDGE_EXIT_FAILED;
 }
 
+/* Nothing ends a session but the command's end. */
+static BridgeExit
+lift_limits(PGconn *conn)
+{
+	return run(conn, "SET search_path = pg_catalog;"
+			   "SET client_connection_check_interval = '1s';"
+			   "SELECT set_config(name, '0', false) FROM pg_settings WHERE name IN"
+			   " ('statement_timeout', 'lock_timeout', 'idle_session_timeout',"
+			   "  'idle_in_transaction_session_timeout', 'transaction_timeout')");
+}
+
 static BridgeExit
 connect_both(Rebuild *rebuild)
 {
@@ -80,12 +91,11 @@ connect_both(Rebuild *rebuild)
 		return BRIDGE_EXIT_FAILED;
 	code = bridge_catalog_read_ledger(rebuild->conn, &rebuild->catalog);
 	if (code == BRIDGE_EXIT_OK)
-		code = run(rebuild->conn, "SET statement_timeout = 0;"
-				   "SET search_path = pg_catalog");
+		code = lift_limits(rebuild->conn);
 	if (code != BRIDGE_EXIT_OK)
 		return code;
 	return bridge_wal_connect(&rebuild->wal, rebuild->config->publish_dsn,
-							  &rebuild->identity) ? BRIDGE_EXIT_OK :
+							  &rebuild->identity) ? lift_limits(rebuild->wal.conn) :
 		BRIDGE_EXIT_FAILED;
 }
 
@@ -139,6 +149,19 @@ check_position(const Rebuild *rebuild)
 		code = judge_position(rebuild, &position);
 	return code == BRIDGE_EXIT_OK ?
 		bridge_catalog_check_system(&rebuild->catalog, &rebuild->identity) : code;
+}
+
+/*
+ * A server that waits for transactions to make a slot does not see that the
+ * rebuild it makes it for was killed.
+ */
+static BridgeExit
+end_maker(Rebuild *rebuild)
+{
+	return run(rebuild->conn,
+			   "SELECT pg_terminate_backend(active_pid, 10000) FROM pg_replication_slots"
+			   " WHERE slot_name = '" BANK_SLOT "' AND slot_type = 'logical'"
+			   " AND active AND confirmed_flush_lsn IS NULL");
 }
 
 static BridgeExit
@@ -355,6 +378,8 @@ rebuild_all(Rebuild *rebuild)
 
 	if (code == BRIDGE_EXIT_OK)
 		code = check_position(rebuild);
+	if (code == BRIDGE_EXIT_OK)
+		code = end_maker(rebuild);
 	if (code == BRIDGE_EXIT_OK)
 		code = drop_slot(rebuild);
 	if (code != BRIDGE_EXIT_OK)
