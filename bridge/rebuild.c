@@ -271,7 +271,7 @@ wait_for_slot(Rebuild *rebuild, int64_t *tell_at, int64_t *pass_at)
 		tell_waiting(rebuild);
 		*tell_at = began + TELL_MS;
 	}
-	if (began < *pass_at)
+	if (began < *pass_at || !PQisBusy(rebuild->wal.conn))
 		return BRIDGE_EXIT_OK;
 	code = bridge_resend_pass(&rebuild->resend, NULL, 0);
 	*pass_at = bridge_clock_ms() + PASS_PERIOD_MS +
@@ -302,7 +302,7 @@ take_slot(Rebuild *rebuild)
 }
 
 static BridgeExit
-make_slot(Rebuild *rebuild)
+make_one(Rebuild *rebuild)
 {
 	int64_t		tell_at = bridge_clock_ms() + TELL_MS / 5;
 	int64_t		pass_at = bridge_clock_ms() + PASS_PERIOD_MS;
@@ -318,6 +318,27 @@ make_slot(Rebuild *rebuild)
 	while (code == BRIDGE_EXIT_OK && PQisBusy(rebuild->wal.conn))
 		code = wait_for_slot(rebuild, &tell_at, &pass_at);
 	return code == BRIDGE_EXIT_OK ? take_slot(rebuild) : code;
+}
+
+/*
+ * A pass that began behind the place where the slot begins, since the server
+ * did not wait any more when it was asked, has sent what the stream brings
+ * too, under another place.
+ */
+static BridgeExit
+make_slot(Rebuild *rebuild)
+{
+	BridgeExit	code = make_one(rebuild);
+
+	while (code == BRIDGE_EXIT_OK && rebuild->slot_lsn <= rebuild->resend.lsn)
+	{
+		bridge_log(BRIDGE_LOG_INFO, "journal was read behind the slot's begin;"
+				   " the slot is made once more", "slot=%s", BANK_SLOT);
+		code = drop_slot(rebuild);
+		if (code == BRIDGE_EXIT_OK)
+			code = make_one(rebuild);
+	}
+	return code;
 }
 
 static BridgeExit

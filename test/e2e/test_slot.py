@@ -3,7 +3,9 @@ code of its own, and repaired by rebuild, which sends what Kafka lacks."""
 import contextlib
 import os
 import shutil
+import signal
 import subprocess
+import time
 
 import pytest
 
@@ -14,6 +16,7 @@ from faults import own_bridge, require_ended, under_load
 from stack import ROOT, RUN, eventually, kill, script
 
 SLOT = "'bank_bridge'"
+PASS_PERIOD_S = 5       # what is left of it where the first half has passed
 
 
 @contextlib.contextmanager
@@ -256,8 +259,22 @@ def test_topic_made_anew_while_it_is_rebuilt(stack):
                 assert bridge.wait(120) == 0, bridge.said()
 
 
+def hold_reading(stack, bridge):
+    """Stops the session that reads the journal, before its next pass is due and
+    until it must be asked for one.  Its process."""
+    eventually(lambda: bridge.said().count('the slot waits') == 2, 'five seconds have passed')
+    reader = stack.ledger.row("SELECT pid FROM pg_stat_activity WHERE backend_type = 'client "
+                              "backend' AND application_name = 'bank-bridge' "
+                              "AND usename = 'postgres'")['pid']
+    kill(reader, signal.SIGSTOP)
+    due = time.monotonic() + PASS_PERIOD_S
+    eventually(lambda: time.monotonic() > due, 'the pass is due')
+    return reader
+
+
 def test_rebuild_while_money_moves(stack):
-    """And while a transaction runs that began before and posts late."""
+    """And while a transaction runs that began before and posts late.  A pass over
+    the journal begins only after the slot did, and sends what the stream brings."""
     _, payer, payee = stack.customer('BRL', 'BRL', money=100)
     with under_load(stack) as load:
         supervisor = stack.part('bridge')
@@ -275,6 +292,11 @@ def test_rebuild_while_money_moves(stack):
             meanwhile = len(load.outcomes.done) + 100
             eventually(lambda: load.reached(meanwhile), 'postings meanwhile')
             late.row('SELECT bank.transfer(%s, %s, 1)', payer, payee)
+            reader = hold_reading(stack, bridge)
             late.commit()
+            meanwhile = len(load.outcomes.done) + 100
+            eventually(lambda: load.reached(meanwhile), 'postings that both have')
+            kill(reader, signal.SIGCONT)
             assert bridge.wait(120) == 0, bridge.said()
+            assert 'the slot is made once more' in bridge.said()
         script('up')
