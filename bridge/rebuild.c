@@ -40,6 +40,9 @@
 #define PASS_PERIOD_MS 10000
 #define SNAPSHOT_SIZE 64
 
+/* What does not look for a stop is ended then, as by a kill. */
+#define GRACE_S 2
+
 typedef struct Rebuild
 {
 	const BridgeConfig *config;
@@ -442,7 +445,7 @@ bridge_rebuild_run(const BridgeConfig *config, bool new_epoch)
 		bridge_config_require(config, "publish.dsn") &&
 		bridge_config_require(config, "kafka.bootstrap.servers") &&
 		bridge_config_require(config, "init.search_dsn") &&
-		bridge_stop_catch(-1, 0) &&
+		bridge_stop_catch(-1, GRACE_S) &&
 		bridge_producer_create(&rebuild->producer, config))
 	{
 		code = rebuild_all(rebuild);

@@ -16,6 +16,8 @@ from faults import own_bridge, require_ended, under_load
 from stack import ROOT, RUN, eventually, kill, script
 
 SLOT = "'bank_bridge'"
+WAITING = ("SELECT 1 FROM pg_stat_activity WHERE application_name = 'bank-bridge' "
+           "AND usename = 'postgres' AND wait_event_type = 'Lock'")
 PASS_PERIOD_S = 5       # what is left of it where the first half has passed
 
 
@@ -257,6 +259,22 @@ def test_topic_made_anew_while_it_is_rebuilt(stack):
         for command in ('init', 'rebuild'):
             with own_bridge(command) as bridge:
                 assert bridge.wait(120) == 0, bridge.said()
+
+
+def test_rebuild_hears_a_stop(stack):
+    """Also where the server does not answer; which then sees that it is gone."""
+    with bridge_killed(stack):
+        session = stack.session()
+        session.begin()
+        with own_bridge('rebuild') as bridge:
+            session.rows('LOCK TABLE bank_ledger.seal')
+            eventually(lambda: stack.ledger.rows(WAITING), 'it waits for the lock')
+            kill(bridge.pid, signal.SIGTERM)
+            eventually(lambda: bridge.poll() is not None, 'it has ended', seconds=20)
+        eventually(lambda: not stack.ledger.rows(WAITING), 'its session has ended')
+        session.commit()
+        with own_bridge('rebuild') as bridge:
+            assert bridge.wait(120) == 0, bridge.said()
 
 
 def hold_reading(stack, bridge):
