@@ -18,9 +18,11 @@
 #include "log.h"
 #include "position.h"
 #include "role.h"
+#include "waiting.h"
 
 #define TOPICS_TIMEOUT_MS 30000
 #define RETRY_MS 500
+#define SQLSTATE_QUERY_CANCELED "57014"
 
 static int
 run_statement(PGconn *conn, const char *statement, const char *value)
@@ -113,6 +115,30 @@ make_publication(PGconn *conn)
 	return code;
 }
 
+/* The sessions of init have a limit, and may not wait as long as rebuild does. */
+static int
+create_slot(PGconn *conn)
+{
+	PGresult   *result =
+	PQexec(conn, PQserverVersion(conn) >= BRIDGE_DATABASE_FAILOVER ?
+		   "SELECT pg_catalog.pg_create_logical_replication_slot('"
+		   BANK_SLOT "', 'pgoutput', failover => true)" :
+		   "SELECT pg_catalog.pg_create_logical_replication_slot('"
+		   BANK_SLOT "', 'pgoutput')");
+	bool		created = PQresultStatus(result) == PGRES_TUPLES_OK;
+	const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+	bool		late = state != NULL && strcmp(state, SQLSTATE_QUERY_CANCELED) == 0;
+
+	if (!created)
+		bridge_log(BRIDGE_LOG_ERROR, "could not make the slot", "error=%s",
+				   PQresultErrorMessage(result));
+	PQclear(result);
+	if (late)
+		bridge_waiting_tell(conn, BRIDGE_LOG_ERROR,
+							"Run bank-bridge init again once the oldest has ended.");
+	return created ? BRIDGE_EXIT_OK : BRIDGE_EXIT_FAILED;
+}
+
 static int
 make_slot(PGconn *conn)
 {
@@ -125,11 +151,7 @@ make_slot(PGconn *conn)
 			   exists ? "kept" : "created");
 	if (exists)
 		return BRIDGE_EXIT_OK;
-	return run_statement(conn, PQserverVersion(conn) >= BRIDGE_DATABASE_FAILOVER ?
-						 "SELECT pg_catalog.pg_create_logical_replication_slot('"
-						 BANK_SLOT "', 'pgoutput', failover => true)" :
-						 "SELECT pg_catalog.pg_create_logical_replication_slot('"
-						 BANK_SLOT "', 'pgoutput')", NULL);
+	return create_slot(conn);
 }
 
 static int

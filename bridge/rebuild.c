@@ -33,6 +33,7 @@
 #include "role.h"
 #include "survey.h"
 #include "tail.h"
+#include "waiting.h"
 #include "wal.h"
 
 #define WAIT_MS 250
@@ -235,26 +236,6 @@ read_kafka(Rebuild *rebuild)
 		bridge_phantom_check(rebuild->conn, rebuild->resend.epoch);
 }
 
-/* Names what the slot waits for. */
-static void
-tell_waiting(Rebuild *rebuild)
-{
-	PGresult   *result =
-	bridge_database_query(rebuild->conn,
-						  "SELECT count(*), coalesce((array_agg(name ORDER BY begun))[1], ''),"
-						  " coalesce(extract(epoch FROM max(now() - begun)), 0)::int8"
-						  " FROM (SELECT 'pid ' || pid, xact_start FROM pg_stat_activity"
-						  "  WHERE backend_xid IS NOT NULL AND pid <> pg_backend_pid()"
-						  "  UNION ALL SELECT 'prepared ' || gid, prepared"
-						  "  FROM pg_prepared_xacts) AS running (name, begun)", NULL, 0);
-
-	if (result != NULL)
-		bridge_log(BRIDGE_LOG_INFO, "the slot waits for transactions that run",
-				   "transactions=%s oldest=%s oldest_s=%s", PQgetvalue(result, 0, 0),
-				   PQgetvalue(result, 0, 1), PQgetvalue(result, 0, 2));
-	PQclear(result);
-}
-
 /* One turn of waiting for the slot; *asked: when to read and tell again. */
 static BridgeExit
 wait_for_slot(Rebuild *rebuild, int64_t *tell_at, int64_t *pass_at)
@@ -271,7 +252,8 @@ wait_for_slot(Rebuild *rebuild, int64_t *tell_at, int64_t *pass_at)
 		return BRIDGE_EXIT_FAILED;
 	if (began >= *tell_at)
 	{
-		tell_waiting(rebuild);
+		bridge_waiting_tell(rebuild->conn, BRIDGE_LOG_INFO,
+							"End the oldest, or wait.");
 		*tell_at = began + TELL_MS;
 	}
 	if (began < *pass_at || !PQisBusy(rebuild->wal.conn))

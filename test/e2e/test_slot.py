@@ -220,14 +220,27 @@ def impatient_sessions(stack):
             stack.ledger.rows(f'ALTER ROLE {role} IN DATABASE bank RESET {limit}')
 
 
+def require_init_names(stack, session):
+    """The transaction that it has no time to wait for."""
+    pid = session.row('SELECT pg_backend_pid() AS pid')['pid']
+    dsn = ("host={PGHOST} port={PGPORT} dbname=bank user=postgres "
+           "options='-c statement_timeout=1s'".format(**stack.env))
+    with own_bridge('init', init_ledger_dsn=dsn) as bridge:
+        assert bridge.wait(60) == 1
+        assert f'oldest="pid {pid}"' in bridge.said()
+        assert 'Run bank-bridge init again' in bridge.said()
+
+
 def test_rebuild_killed_half_way_is_run_again(stack):
     """A publisher that comes in between is refused.  What the server still does
     for the one that was killed, and settings that end idle sessions, keep nobody
     from running it again."""
     with bridge_killed(stack):
+        drop(stack)
         session = stack.session()
         session.begin()
         session.row('SELECT pg_current_xact_id()')      # the slot waits for this one
+        require_init_names(stack, session)
         with own_bridge('rebuild') as bridge:
             eventually(lambda: 'the slot waits' in bridge.said(), 'it waits')
             kill(bridge.pid)
