@@ -10,6 +10,7 @@
 #include "contract.h"
 #include "log.h"
 #include "tail.h"
+#include "text.h"
 
 #define LINE_SIZE 256
 
@@ -43,19 +44,11 @@ failed(PGconn *conn, const char *what)
 	return false;
 }
 
-static bool
-is_uuid(const char *text)
-{
-	return strlen(text) == BANK_UUID_LENGTH &&
-		strspn(text, "0123456789abcdef-") == BANK_UUID_LENGTH &&
-		text[8] == '-' && text[13] == '-' && text[18] == '-' && text[23] == '-';
-}
-
 static int
 put_transfer(const BridgeCursor *record, const char *topic, char *line)
 {
 	(void) topic;
-	return is_uuid(record->id) ?
+	return bank_text_is_uuid(record->id) ?
 		snprintf(line, LINE_SIZE, "%s\t%" PRId32 "\t", record->id,
 				 record->place.epoch) : 0;
 }
@@ -63,7 +56,7 @@ put_transfer(const BridgeCursor *record, const char *topic, char *line)
 static int
 put_state(const BridgeCursor *record, const char *topic, char *line)
 {
-	if (!is_uuid(record->account_id))
+	if (!bank_text_is_uuid(record->account_id))
 		return 0;
 	return snprintf(line, LINE_SIZE, "%s\t%s\t%" PRId32 "\t%" PRId64 "\t", topic,
 					record->account_id, record->place.epoch, record->version);

@@ -209,6 +209,14 @@ def require_refused(reason):
         assert reason in bridge.said() and 'Run bank-bridge rebuild --new-epoch.' in bridge.said()
 
 
+def publish_forged(stack):
+    """Writes a record whose key is nearly a uuid."""
+    subprocess.run(['kcat', '-P', '-b', stack.env['BANK_KAFKA_BROKERS'], '-t', 'bank.transfers',
+                    '-H', 'bank_lsn=0/1', '-H', 'bank_index=0',
+                    '-H', 'ce_id=a0000000-0000-4000-8000-------------'],
+                   check=True, timeout=60, text=True, input='{"epoch":1}\n')
+
+
 def publish_position(stack, **changes):
     """Writes the last position record once more, changed."""
     topic = ['-b', stack.env['BANK_KAFKA_BROKERS'], '-t', 'bank.bridge', '-K', '\t']
@@ -231,6 +239,7 @@ def test_dump_restored_in_its_own_cluster(stack):
     restore(stack, archive)
     stack.session().rows("INSERT INTO bank_ledger.site (role, name) VALUES ('ledger', 'local')")
     initialize()
+    publish_forged(stack)
     require_refused('kafka has what the ledger has not')
     stack.session().rows('DELETE FROM bank_ledger.site')
     initialize()
