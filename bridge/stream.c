@@ -262,13 +262,18 @@ pass_relation(const BridgeRelation *relation)
 static BridgeExit
 take_relation(BridgeStream *stream, uint64_t lsn)
 {
+	char		text[BRIDGE_LSN_SIZE];
+
 	if (!bridge_journal_is_ours(&stream->message.relation))
 		return pass_relation(&stream->message.relation);
 	if (bridge_journal_learn(&stream->journal, &stream->message.relation))
 		return BRIDGE_EXIT_OK;
-	return refuse(BRIDGE_EXIT_MISSING, "table has an unknown shape",
-				  stream->journal.error,
-				  stream->in_transaction ? stream->commit_lsn : lsn);
+	bridge_database_format_lsn(stream->in_transaction ? stream->commit_lsn : lsn,
+							   text);
+	bridge_log(BRIDGE_LOG_ERROR, "table has an unknown shape",
+			   "lsn=%s error=%s hint=%s", text, stream->journal.error,
+			   "Run bank-bridge init, and do what it says.");
+	return BRIDGE_EXIT_MISSING;
 }
 
 /* Without a begin nobody knows where it stands; that ends the role. */
