@@ -80,6 +80,15 @@ bridge_ends_get(const BridgeEnds *ends, int topic, int32_t partition)
 }
 
 bool
+bridge_ends_fall_short(const BridgeEnds *known, const BridgeEnds *found, int topic)
+{
+	for (int32_t p = 0; p < known->counts[topic]; p++)
+		if (bridge_ends_get(found, topic, p) < known->next[topic][p])
+			return true;
+	return false;
+}
+
+bool
 bridge_ends_check(const BridgeEnds *known, const BridgeEnds *found)
 {
 	for (int t = 0; t < BRIDGE_EVENT_TOPICS; t++)

@@ -53,6 +53,7 @@ typedef struct Rebuild
 	BridgeWalIdentity identity;
 	BridgeCatalog catalog;
 	BridgeSurvey survey;
+	BridgeEnds	known;			/* by the position record there is */
 	BridgeProducer producer;
 	BridgeResend resend;
 	uint64_t	slot_lsn;
@@ -138,17 +139,17 @@ judge_position(const Rebuild *rebuild, const BridgePosition *position)
 
 /* Without a new epoch, versions must mean what they meant when sent. */
 static BridgeExit
-check_position(const Rebuild *rebuild)
+check_position(Rebuild *rebuild)
 {
 	BridgeExit	code = BRIDGE_EXIT_OK;
 	BridgePosition position;
 	BridgePositionFound found = bridge_position_read(rebuild->config, &position,
-													 NULL, NULL);
+													 &rebuild->known, NULL);
 
-	if (rebuild->new_epoch)
-		return BRIDGE_EXIT_OK;
 	if (found == BRIDGE_POSITION_UNKNOWN)
 		return BRIDGE_EXIT_KAFKA;
+	if (rebuild->new_epoch)
+		return BRIDGE_EXIT_OK;
 	if (found == BRIDGE_POSITION_FOUND)
 		code = judge_position(rebuild, &position);
 	return code == BRIDGE_EXIT_OK ?
@@ -224,7 +225,7 @@ read_kafka(Rebuild *rebuild)
 	code = bridge_survey_run(rebuild->config, rebuild->conn, &rebuild->survey);
 	if (code == BRIDGE_EXIT_OK)
 		code = bridge_rewind_run(rebuild->config, rebuild->conn,
-								 &rebuild->producer.ends);
+								 &rebuild->known, &rebuild->producer.ends);
 	if (code == BRIDGE_EXIT_OK)
 		code = begin_epoch(rebuild);
 	if (code == BRIDGE_EXIT_OK)
@@ -433,6 +434,7 @@ bridge_rebuild_run(const BridgeConfig *config, bool new_epoch)
 		code = rebuild_all(rebuild);
 		tell_end(rebuild, code);
 		bridge_producer_free(&rebuild->producer);
+		bridge_ends_free(&rebuild->known);
 		bridge_wal_close(&rebuild->wal);
 		PQfinish(rebuild->conn);
 	}

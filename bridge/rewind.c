@@ -46,16 +46,18 @@ is_beyond(const PGresult *stored, const BridgeEnds *ends, int topic)
 }
 
 static BridgeExit
-rewind_topic(PGconn *conn, const RewindTopic *topic, const BridgeEnds *ends)
+rewind_topic(PGconn *conn, const RewindTopic *topic, const BridgeEnds *known,
+			 const BridgeEnds *ends)
 {
+	int			number = bridge_ends_find(topic->topic);
 	const char *values[] = {topic->topic};
 	PGresult   *result = bridge_database_query(conn, topic->stored, values, 1);
-	bool		beyond = result != NULL &&
-	is_beyond(result, ends, bridge_ends_find(topic->topic));
+	bool		anew = result != NULL &&
+	(is_beyond(result, ends, number) || bridge_ends_fall_short(known, ends, number));
 	BridgeExit	code = result == NULL ? BRIDGE_EXIT_FAILED : BRIDGE_EXIT_OK;
 
 	PQclear(result);
-	if (!beyond)
+	if (!anew)
 		return code;
 	bridge_log(BRIDGE_LOG_INFO, "topic was made anew; its consumer begins anew",
 			   "topic=%s", topic->topic);
@@ -67,9 +69,9 @@ rewind_topic(PGconn *conn, const RewindTopic *topic, const BridgeEnds *ends)
 
 BridgeExit
 bridge_rewind_run(const BridgeConfig *config, PGconn *ledger,
-				  const BridgeEnds *ends)
+				  const BridgeEnds *known, const BridgeEnds *ends)
 {
-	BridgeExit	code = rewind_topic(ledger, &of_report, ends);
+	BridgeExit	code = rewind_topic(ledger, &of_report, known, ends);
 	PGconn	   *search;
 
 	if (code != BRIDGE_EXIT_OK)
@@ -77,7 +79,7 @@ bridge_rewind_run(const BridgeConfig *config, PGconn *ledger,
 	search = bridge_database_connect(config->init_search_dsn, BRIDGE_DATABASE_SQL);
 	if (search == NULL)
 		return BRIDGE_EXIT_FAILED;
-	code = rewind_topic(search, &of_project, ends);
+	code = rewind_topic(search, &of_project, known, ends);
 	PQfinish(search);
 	return code;
 }

@@ -13,10 +13,12 @@
 
 /*
  * Lets project and report begin anew with a topic that ends before where one
- * of them stands.  Reading a record again changes nothing.  OK, or FAILED,
- * logged, where a database does not answer.
+ * of them stands, or before what was known of it, which by then may have grown
+ * beyond where they stand.  Reading a record again changes nothing.  OK, or
+ * FAILED, logged, where a database does not answer.
  */
 extern BridgeExit bridge_rewind_run(const BridgeConfig *config, PGconn *ledger,
+									const BridgeEnds *known,
 									const BridgeEnds *ends);
 
 #endif

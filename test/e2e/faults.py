@@ -1,6 +1,7 @@
 """What the tests that hurt the stack share: clients at work before and after
 the fault, and everything held against the journal at the end."""
 import contextlib
+import json
 import os
 import subprocess
 
@@ -58,3 +59,21 @@ def own_bridge(*command, **settings):
     finally:
         bridge.kill()
         bridge.wait()
+
+
+def position_topic(stack):
+    return ['-b', stack.env['BANK_KAFKA_BROKERS'], '-t', 'bank.bridge']
+
+
+def published_position(stack):
+    """The last position record."""
+    done = subprocess.run(['kcat', '-C', '-e', '-q', '-o', 'beginning', *position_topic(stack)],
+                          check=True, stdout=subprocess.PIPE, timeout=60)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def publish_position(stack, **changes):
+    """Writes it once more, changed."""
+    value = {**published_position(stack), **changes}
+    subprocess.run(['kcat', '-P', '-K', '\\t', *position_topic(stack)], check=True, timeout=60,
+                   text=True, input=f'bank_bridge\t{json.dumps(value)}\n')

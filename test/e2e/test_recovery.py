@@ -11,7 +11,7 @@ import subprocess
 import pytest
 
 import checker
-from faults import own_bridge, require_ended
+from faults import own_bridge, publish_position, require_ended
 from load import Load
 from stack import ROOT, RUN, eventually, kill, same_balance
 
@@ -215,16 +215,6 @@ def publish_forged(stack):
                     '-H', 'bank_lsn=0/1', '-H', 'bank_index=0',
                     '-H', 'ce_id=a0000000-0000-4000-8000-------------'],
                    check=True, timeout=60, text=True, input='{"epoch":1}\n')
-
-
-def publish_position(stack, **changes):
-    """Writes the last position record once more, changed."""
-    topic = ['-b', stack.env['BANK_KAFKA_BROKERS'], '-t', 'bank.bridge', '-K', '\t']
-    last = subprocess.run(['kcat', '-C', '-e', '-q', '-o', 'beginning', *topic], check=True,
-                          stdout=subprocess.PIPE, timeout=60, text=True).stdout.splitlines()[-1]
-    key, value = last.split('\t', 1)
-    subprocess.run(['kcat', '-P', *topic], check=True, timeout=60, text=True,
-                   input=f'{key}\t{json.dumps({**json.loads(value), **changes})}\n')
 
 
 def test_dump_restored_in_its_own_cluster(stack):

@@ -12,7 +12,8 @@ import pytest
 
 import checker
 import orders
-from faults import own_bridge, require_ended, under_load
+from faults import (own_bridge, publish_position, published_position, require_ended,
+                    under_load)
 from stack import ROOT, RUN, eventually, kill, script
 
 SLOT = "'bank_bridge'"
@@ -202,6 +203,21 @@ def test_kafka_that_lost_everything(stack):
             assert 'then bank-bridge rebuild' in bridge.said()
         with own_bridge('rebuild') as bridge:
             assert bridge.wait(120) == 0, bridge.said()
+
+
+def test_topics_that_are_shorter_than_the_record_says(stack):
+    """They were made anew, though their consumers do not stand beyond them: these
+    begin anew.  The record rebuild writes says how long the topics are."""
+    with bridge_killed(stack):
+        ends = published_position(stack)['ends']
+        publish_position(stack, ends={**ends, 'bank.transfers': [end + 1000 for end in
+                                                                 ends['bank.transfers']]})
+        with own_bridge('rebuild') as bridge:
+            assert bridge.wait(120) == 0, bridge.said()
+            assert re.search('its consumer begins anew" .*bank.transfers', bridge.said())
+            assert not re.search('its consumer begins anew" .*bank.balances', bridge.said())
+        found = published_position(stack)['ends']
+        assert found.keys() == ends.keys() and sum(found['bank.transfers']) > 0
 
 
 def test_rebuild_is_refused_while_a_publisher_works(stack):

@@ -56,6 +56,10 @@ test_check(void)
 	tap_ok(bridge_ends_check(&known, &found), "one as it was");
 	bridge_ends_raise(&found, 0, 0, 99);
 	tap_ok(bridge_ends_check(&known, &found), "and one that grew");
+	tap_ok(!bridge_ends_fall_short(&known, &found, 1), "none of its partitions falls short");
+	bridge_ends_raise(&known, 1, 3, 1);
+	tap_ok(bridge_ends_fall_short(&known, &found, 1), "one that is not there does");
+	tap_ok(!bridge_ends_fall_short(&known, &found, 0), "and not that of another topic");
 	bridge_ends_free(&known);
 	bridge_ends_free(&found);
 }
