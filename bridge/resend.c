@@ -18,7 +18,11 @@
 #define WAIT_MS 250
 #define FETCH "FETCH FORWARD 500 FROM lacking"
 
-/* Operators are those of pg_catalog, which alone is searched. */
+/*
+ * Of each account the highest version Kafka has; where another one came after
+ * it, which compaction would keep in its place, it is lacking again.  Operators
+ * are those of pg_catalog, which alone is searched.
+ */
 static const char views[] =
 	"CREATE TEMPORARY VIEW journal_state AS"
 	" SELECT account_id, customer_id, kind, version, currency, status, balance,"
@@ -35,20 +39,23 @@ static const char views[] =
 	"  JOIN bank_ledger.account AS a ON a.account_id = t.to_account;"
 
 	"CREATE TEMPORARY VIEW kafka_top AS"
-	" SELECT DISTINCT ON (topic, account_id) topic, account_id, epoch, version"
-	" FROM pg_temp.kafka_state ORDER BY topic, account_id, epoch DESC, version DESC;"
+	" SELECT topic, account_id, top[1]::int4 AS epoch, top[2] AS version,"
+	"  top[2] - (last[2:3] <> top)::int4 AS reached"
+	" FROM (SELECT topic, account_id, max(ARRAY[epoch, version]) AS top,"
+	"  max(ARRAY[reading, epoch, version]) AS last"
+	"  FROM pg_temp.kafka_state GROUP BY topic, account_id) AS found;"
 
 	"CREATE TEMPORARY VIEW lacking_state AS"
-	" SELECT s.*, s.version > coalesce(b.version, 0) AS lacks_balance,"
+	" SELECT s.*, s.version > coalesce(b.reached, 0) AS lacks_balance,"
 	"  s.kind IN ('created', 'inactivated')"
-	"   AND s.version > coalesce(a.version, 0) AS lacks_status"
+	"   AND s.version > coalesce(a.reached, 0) AS lacks_status"
 	" FROM pg_temp.journal_state AS s"
 	" LEFT JOIN pg_temp.kafka_top AS b"
 	"  ON b.topic = '" BANK_TOPIC_BALANCES "' AND b.account_id = s.account_id"
 	" LEFT JOIN pg_temp.kafka_top AS a"
 	"  ON a.topic = '" BANK_TOPIC_ACCOUNTS "' AND a.account_id = s.account_id"
-	" WHERE s.version > coalesce(b.version, 0) OR"
-	"  (s.kind IN ('created', 'inactivated') AND s.version > coalesce(a.version, 0));"
+	" WHERE s.version > coalesce(b.reached, 0) OR"
+	"  (s.kind IN ('created', 'inactivated') AND s.version > coalesce(a.reached, 0));"
 
 	"CREATE TEMPORARY VIEW account_state AS"
 	" SELECT account_id, customer_id, CASE status WHEN 'active' THEN 'created'"

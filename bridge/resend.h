@@ -3,7 +3,8 @@
  * what Kafka lacks.
  *
  * Of an account's journal Kafka lacks what is above the highest version it
- * has; what is below was sent, or compacted away.  Rows come in the order of
+ * has; what is below was sent, or compacted away.  Where the last record of an
+ * account is not the highest, that is sent once more.  Rows come in the order of
  * versions by account, transfers in that of their dates.
  *
  * Promises: bounded memory, by a cursor of the server; what was sent is

@@ -18,7 +18,8 @@ static const char tables[] =
 	"CREATE TEMPORARY TABLE kafka_transfer (transfer_id uuid, epoch integer,"
 	" content text);"
 	"CREATE TEMPORARY TABLE kafka_state (topic text, account_id uuid,"
-	" epoch integer, version bigint, content text);"
+	" epoch integer, version bigint, content text,"
+	" reading bigint GENERATED ALWAYS AS IDENTITY);"
 	"CREATE TEMPORARY TABLE kafka_seal (epoch integer, number integer, content text)";
 
 typedef struct SurveyTopic
@@ -74,10 +75,13 @@ put_seal(const BridgeCursor *record, const char *topic, char *line)
 	return snprintf(line, LINE_SIZE, "%" PRId32 "\t%" PRId32 "\t", epoch, number);
 }
 
+static const char copy_states[] =
+	"COPY pg_temp.kafka_state (topic, account_id, epoch, version, content) FROM STDIN";
+
 static const SurveyTopic topics[] = {
 	{BANK_TOPIC_TRANSFERS, "COPY pg_temp.kafka_transfer FROM STDIN", put_transfer},
-	{BANK_TOPIC_BALANCES, "COPY pg_temp.kafka_state FROM STDIN", put_state},
-	{BANK_TOPIC_ACCOUNTS, "COPY pg_temp.kafka_state FROM STDIN", put_state},
+	{BANK_TOPIC_BALANCES, copy_states, put_state},
+	{BANK_TOPIC_ACCOUNTS, copy_states, put_state},
 	{BANK_TOPIC_SEALS, "COPY pg_temp.kafka_seal FROM STDIN", put_seal},
 };
 

@@ -1,7 +1,8 @@
 /*
  * What Kafka holds of the ledger's events, brought into temporary tables of a
  * session with the ledger, so that the server compares it with the journal:
- * pg_temp.kafka_transfer, pg_temp.kafka_state and pg_temp.kafka_seal.
+ * pg_temp.kafka_transfer, pg_temp.kafka_state and pg_temp.kafka_seal.  States
+ * are numbered as they were read, which is an account's order in its topic.
  *
  * Promises: bounded memory here; the tables grow with the topics.
  */
