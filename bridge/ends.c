@@ -79,6 +79,14 @@ bridge_ends_get(const BridgeEnds *ends, int topic, int32_t partition)
 	return partition < ends->counts[topic] ? ends->next[topic][partition] : 0;
 }
 
+int64_t
+bridge_ends_gap(const BridgeEnds *ends, int topic, int32_t partition, int64_t offset)
+{
+	int64_t		end = bridge_ends_get(ends, topic, partition);
+
+	return partition < ends->counts[topic] && offset > end ? offset - end : 0;
+}
+
 bool
 bridge_ends_fall_short(const BridgeEnds *known, const BridgeEnds *found, int topic)
 {

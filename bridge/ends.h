@@ -48,6 +48,10 @@ extern bool bridge_ends_note(BridgeEnds *ends, int topic, int32_t partition,
 extern int64_t bridge_ends_get(const BridgeEnds *ends, int topic,
 							   int32_t partition);
 
+/* How far a record stands behind the end; 0 where that is not known. */
+extern int64_t bridge_ends_gap(const BridgeEnds *ends, int topic,
+							   int32_t partition, int64_t offset);
+
 /* Whether a partition of the topic was found to end before what was known. */
 extern bool bridge_ends_fall_short(const BridgeEnds *known,
 								   const BridgeEnds *found, int topic);

@@ -29,6 +29,8 @@
 	  "Records the brokers have acknowledged.") \
 	X(PUBLISH, PUBLISH_SUPPRESSED, "counter", "publish_suppressed_total", \
 	  "Records that were in Kafka already after a restart, and not sent.") \
+	X(PUBLISH, PUBLISH_FOREIGN, "counter", "publish_foreign_total", \
+	  "Records between those of this publisher that it did not write.") \
 	X(PUBLISH, PUBLISH_DEAD, "counter", "publish_dead_total", \
 	  "Rows of the stream that went to bank.dead.") \
 	X(PUBLISH, PUBLISH_IN_FLIGHT, "gauge", "publish_in_flight_records", \

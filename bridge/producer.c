@@ -102,6 +102,24 @@ note_seal(const rd_kafka_message_t *message)
 }
 
 /*
+ * Records of somebody else, as a publisher that was frozen: readers drop what
+ * they have, but compaction keeps the last record, not the newest.
+ */
+static void
+note_foreign(BridgeProducer *producer, const rd_kafka_message_t *message, int64_t count)
+{
+	bridge_metrics_add(BRIDGE_METRIC_PUBLISH_FOREIGN, count);
+	if (!producer->met_foreign)
+		bridge_log(BRIDGE_LOG_WARNING, "somebody else writes to the topics",
+				   "topic=%s partition=%" PRId32 " offset=%" PRId64
+				   " records=%" PRId64 " hint=%s",
+				   rd_kafka_topic_name(message->rkt), message->partition,
+				   message->offset, count,
+				   "Stop bank-bridge and run bank-bridge rebuild.");
+	producer->met_foreign = true;
+}
+
+/*
  * A partition grows.  False, logged, where a record was put before one that
  * was sent earlier: what was acknowledged is gone.
  */
@@ -111,9 +129,13 @@ note_end(BridgeProducer *producer, const rd_kafka_message_t *message)
 	const char *name = rd_kafka_topic_name(message->rkt);
 	int			topic = bridge_ends_find(name);
 	uintptr_t	number = (uintptr_t) message->_private;
+	int64_t		gap;
 
 	if (topic < 0)
 		return true;
+	gap = bridge_ends_gap(&producer->ends, topic, message->partition, message->offset);
+	if (gap > 0)
+		note_foreign(producer, message, gap);
 	if (bridge_ends_allow(&producer->ends, topic, message->partition, message->offset,
 						  number))
 		return bridge_ends_note(&producer->ends, topic, message->partition,

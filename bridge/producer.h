@@ -45,6 +45,7 @@ typedef struct BridgeProducer
 	uint64_t	recording_lsn;	/* the one on its way; 0: none */
 	int64_t		progress_at;	/* last acknowledgement, or begin of waiting */
 	BridgeEnds	ends;			/* of what is acknowledged */
+	bool		met_foreign;	/* records of somebody else, which is logged */
 	BridgeRefusal refusal;
 	BridgeExit	code;			/* to leave the process with where it failed */
 	bool		is_fatal;		/* librdkafka sends no more */

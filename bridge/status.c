@@ -41,6 +41,7 @@ static const StatusLine lines[] = {
 	" {publish_acknowledged_total} acknowledged, {publish_suppressed_total} suppressed"},
 	{BRIDGE_ROLE_PUBLISH, "trouble      {publish_delivery_errors_total} delivery errors,"
 	" {publish_dead_total} dead, {publish_connects_total} connections"},
+	{BRIDGE_ROLE_PUBLISH, "foreign      {publish_foreign_total} records of somebody else"},
 	{BRIDGE_ROLE_PUBLISH, "ledger       epoch {publish_epoch}, {publish_heartbeats_total}"
 	" heartbeats, {publish_accounts_ahead} accounts ahead of the clock"},
 	{BRIDGE_ROLE_PUBLISH, "newest seal  {publish_seal_age_seconds} s ago"},

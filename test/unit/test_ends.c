@@ -39,6 +39,10 @@ test_allow(void)
 	tap_ok(!bridge_ends_allow(&ends, 1, 2, 5, 41), "nor forgets what was sent");
 	bridge_ends_raise(&ends, 1, 3, 9);
 	tap_ok(!bridge_ends_allow(&ends, 1, 3, 8, 1), "not before an end found at the start");
+	tap_is_int(bridge_ends_gap(&ends, 1, 3, 9), 0, "at the end is no gap");
+	tap_is_int(bridge_ends_gap(&ends, 1, 3, 12), 3, "behind it is one");
+	tap_is_int(bridge_ends_gap(&ends, 1, 3, 8), 0, "before it is none");
+	tap_is_int(bridge_ends_gap(&ends, 1, 4, 12), 0, "nor in a partition not known");
 	bridge_ends_free(&ends);
 }
 

@@ -8,6 +8,7 @@
 
 #include "clock.h"
 #include "contract.h"
+#include "kafka.h"
 #include "metrics.h"
 #include "mock.h"
 #include "tap.h"
@@ -61,6 +62,29 @@ test_placed(void)
 	bridge_producer_free(&producer);
 }
 
+/* What another one writes in between is noticed. */
+static void
+test_foreign(void)
+{
+	BridgeKafkaRecord record = {
+		.topic = BANK_TOPIC_TRANSFERS, .partition = 0, .key = KEY,
+		.key_length = strlen(KEY), .value = "{}", .value_length = 2
+	};
+
+	bridge_producer_create(&producer, &mock.config);
+	send_event("first");
+	serve_for(DEADLINE_MS, true);
+	tap_is_int(bridge_metrics_get(BRIDGE_METRIC_PUBLISH_FOREIGN), 0,
+			   "what was there at the start is nobody's");
+	bridge_kafka_write(&mock.config, &record);
+	send_event("second");
+	serve_for(DEADLINE_MS, true);
+	tap_is_int(bridge_metrics_get(BRIDGE_METRIC_PUBLISH_FOREIGN), 1,
+			   "a record of somebody else is counted");
+	tap_ok(!producer.failed, "and ends nothing");
+	bridge_producer_free(&producer);
+}
+
 /* The first request is refused for now, the second comes before it is repeated. */
 static void
 test_unplaced(void)
@@ -90,6 +114,7 @@ main(void)
 	bridge_metrics_create();
 	mock_start(&mock, 1, "linger.ms = 0");
 	test_placed();
+	test_foreign();
 	test_unplaced();
 	mock_stop(&mock);
 	return tap_done();
