@@ -601,6 +601,7 @@ bridge_publish_run(const BridgeConfig *config)
 		bridge_session_create(&publisher->session, config, &publisher->producer);
 		code = publish(publisher);
 		bridge_producer_free(&publisher->producer);
+		bridge_session_free(&publisher->session);
 	}
 	free(publisher);
 	return code;

@@ -28,6 +28,7 @@
 #include "log.h"
 #include "phantom.h"
 #include "position.h"
+#include "presence.h"
 #include "resend.h"
 #include "rewind.h"
 #include "role.h"
@@ -85,6 +86,22 @@ lift_limits(PGconn *conn)
 			   "  'idle_in_transaction_session_timeout', 'transaction_timeout')");
 }
 
+/* A publisher without the slot may still have records on their way. */
+static BridgeExit
+be_alone(Rebuild *rebuild)
+{
+	switch (bridge_presence_alone(rebuild->conn))
+	{
+		case BRIDGE_PRESENCE_TAKEN:
+			return BRIDGE_EXIT_OK;
+		case BRIDGE_PRESENCE_BUSY:
+			return BRIDGE_EXIT_FENCED;
+		case BRIDGE_PRESENCE_UNKNOWN:
+			break;
+	}
+	return BRIDGE_EXIT_FAILED;
+}
+
 static BridgeExit
 connect_both(Rebuild *rebuild)
 {
@@ -97,6 +114,8 @@ connect_both(Rebuild *rebuild)
 	code = bridge_catalog_read_ledger(rebuild->conn, &rebuild->catalog);
 	if (code == BRIDGE_EXIT_OK)
 		code = lift_limits(rebuild->conn);
+	if (code == BRIDGE_EXIT_OK)
+		code = be_alone(rebuild);
 	if (code != BRIDGE_EXIT_OK)
 		return code;
 	return bridge_wal_connect(&rebuild->wal, rebuild->config->publish_dsn,
@@ -186,8 +205,8 @@ drop_slot(Rebuild *rebuild)
 		return BRIDGE_EXIT_OK;
 	if (!active)
 		return run(rebuild->conn, "SELECT pg_drop_replication_slot('" BANK_SLOT "')");
-	bridge_log(BRIDGE_LOG_ERROR, "a publisher reads the slot", "slot=%s hint=%s",
-			   BANK_SLOT, "Stop bank-bridge first.");
+	bridge_log(BRIDGE_LOG_ERROR, "somebody reads the slot", "slot=%s hint=%s",
+			   BANK_SLOT, "Stop what reads it first.");
 	return BRIDGE_EXIT_FENCED;
 }
 

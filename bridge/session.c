@@ -15,6 +15,7 @@
 #include "clock.h"
 #include "log.h"
 #include "metrics.h"
+#include "presence.h"
 #include "trouble.h"
 
 static int
@@ -92,6 +93,25 @@ connect_for_seals(const char *dsn)
 }
 
 static int
+tell_presence(BridgeSession *session)
+{
+	switch (bridge_presence_share(session->sql))
+	{
+		case BRIDGE_PRESENCE_TAKEN:
+			session->present = true;
+			PQfinish(session->presence);
+			session->presence = NULL;
+			return BRIDGE_EXIT_OK;
+		case BRIDGE_PRESENCE_BUSY:
+			bridge_log(BRIDGE_LOG_WARNING, "a rebuild is at work", "slot=%s", BANK_SLOT);
+			return unhealthy(BRIDGE_SESSION_RETRY, "a rebuild is at work");
+		case BRIDGE_PRESENCE_UNKNOWN:
+			break;
+	}
+	return unhealthy(BRIDGE_SESSION_RETRY, "postgresql does not answer");
+}
+
+static int
 connect_all(BridgeSession *session)
 {
 	const char *dsn = session->config->publish_dsn;
@@ -103,6 +123,9 @@ connect_all(BridgeSession *session)
 	code = check_catalog(session);
 	if (code != BRIDGE_EXIT_OK)
 		return unhealthy(code, "ledger is not as it must be");
+	code = tell_presence(session);
+	if (code != BRIDGE_EXIT_OK)
+		return code;
 	session->sealing = connect_for_seals(dsn);
 	if (session->sealing == NULL ||
 		!bridge_wal_connect(&session->wal, dsn, &session->identity))
@@ -362,8 +385,19 @@ bridge_session_close(BridgeSession *session)
 	bridge_wal_close(&session->wal);
 	bridge_tail_close(session->stream.tail);
 	session->stream.tail = NULL;
-	PQfinish(session->sql);
+	if (session->present)
+		session->presence = session->sql;
+	else
+		PQfinish(session->sql);
 	PQfinish(session->sealing);
 	session->sql = NULL;
 	session->sealing = NULL;
+	session->present = false;
+}
+
+void
+bridge_session_free(BridgeSession *session)
+{
+	PQfinish(session->presence);
+	session->presence = NULL;
 }

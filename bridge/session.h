@@ -26,6 +26,8 @@ typedef struct BridgeSession
 	PGconn	   *sql;
 	PGconn	   *sealing;		/* a step may take long, and others must not
 								 * wait */
+	bool		present;		/* sql says that we are at work */
+	PGconn	   *presence;		/* the one before says so until then */
 	BridgeWal	wal;
 	BridgeWalIdentity identity;
 	BridgeCatalog catalog;
@@ -62,6 +64,9 @@ extern void bridge_session_position(BridgeSession *session, uint64_t lsn,
  */
 extern bool bridge_session_stood_still(BridgeSession *session);
 
+/* What was sent may still be on its way: the server is told so further on. */
 extern void bridge_session_close(BridgeSession *session);
+
+extern void bridge_session_free(BridgeSession *session);
 
 #endif

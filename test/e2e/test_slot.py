@@ -284,6 +284,19 @@ def require_init_names(stack, session):
         assert 'Run bank-bridge init again' in bridge.said()
 
 
+def test_rebuild_is_refused_beside_a_publisher_without_the_slot(stack):
+    """One that stands still may send what it read; and beside another rebuild."""
+    publisher = stack.role('publish')
+    kill(publisher, signal.SIGSTOP)
+    stack.ledger.rows('SELECT pg_terminate_backend(active_pid, 10000) '
+                      f'FROM pg_replication_slots WHERE slot_name = {SLOT}')
+    with own_bridge('rebuild') as bridge:
+        assert bridge.wait(60) == 6
+        assert 'Stop bank-bridge first' in bridge.said()
+    kill(publisher, signal.SIGCONT)
+    stack.quiet()
+
+
 def test_rebuild_killed_half_way_is_run_again(stack):
     """A publisher that comes in between is refused.  What the server still does
     for the one that was killed, and settings that end idle sessions, keep nobody
@@ -296,6 +309,9 @@ def test_rebuild_killed_half_way_is_run_again(stack):
         require_init_names(stack, session)
         with own_bridge('rebuild') as bridge:
             eventually(lambda: 'the slot waits' in bridge.said(), 'it waits')
+            with own_bridge('rebuild') as second:
+                assert second.wait(60) == 6
+                assert 'another rebuild is at work' in second.said()
             kill(bridge.pid)
             bridge.wait()
         with own_bridge('publish', http_port='0') as bridge:
