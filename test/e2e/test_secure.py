@@ -222,13 +222,15 @@ class Secure:
             'security.protocol': 'SASL_SSL', 'sasl.mechanism': 'PLAIN',
             'sasl.username': 'bank', 'sasl.password': self.secrets['kafka'],
             'ssl.ca.location': self.authority.certificate}
+        # A line has 200 characters at most, wherever the clone is.
+        here = {'sslrootcert': os.path.relpath(self.authority.certificate, RUN)}
         return '\n'.join([
             '[site]', 'name = secure',
-            '[init]', f'ledger_dsn = {self.dsn("postgres", "bank")}',
-            f'search_dsn = {self.dsn("postgres", "bank_search")}',
-            '[publish]', f'dsn = {self.dsn("bank_publish", "bank")}',
-            '[project]', f'dsn = {self.dsn("bank_project", "bank_search")}',
-            '[report]', f'dsn = {self.dsn("bank_report", "bank")}',
+            '[init]', f'ledger_dsn = {self.dsn("postgres", "bank", **here)}',
+            f'search_dsn = {self.dsn("postgres", "bank_search", **here)}',
+            '[publish]', f'dsn = {self.dsn("bank_publish", "bank", **here)}',
+            '[project]', f'dsn = {self.dsn("bank_project", "bank_search", **here)}',
+            '[report]', f'dsn = {self.dsn("bank_report", "bank", **here)}',
             '[kafka]', *(f'{name} = {value}' for name, value in kafka.items()),
             '[redis]', f'url = unix://:{self.secrets["redis"]}@{self.redis}',
             '[bacen]', f'url = https://localhost:{self.bacen.server_port}/notificacoes',
