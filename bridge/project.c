@@ -5,9 +5,9 @@
  * Two offsets a partition are stored: below "applied" everything is in the
  * search database, below "cached" in Redis too.  While Redis is away only the
  * first moves.  Once it answers again the role opens the topic where Redis
- * itself says that it was left (cached.c), and puts the same records again;
- * the database is asked nothing for those it has: both writes compare (epoch,
- * version).
+ * itself says that it was left (cached.c), and puts the same records again, or
+ * what the database has by then: of an account whose newest record was written
+ * before an older one, compaction keeps the older.
  *
  * A Redis that answers and does not write, as one without memory, is put
  * everything all the same, since a put removes what it cannot replace; only
@@ -446,15 +446,33 @@ put(Project *project, const BankRedisBalance *balances, int count)
 	return project->caching;
 }
 
+/* The newest of the batch; *again where the database had one of them before. */
+static void
+copy_newest(const Batch *batch, BankRedisBalance *balances, bool *again)
+{
+	*again = false;
+	for (int i = 0; i < batch->newest_count; i++)
+	{
+		balances[i] = batch->newest[i]->balance;
+		*again = *again || !batch->newest[i]->lacking;
+	}
+}
+
 static void
 cache_batch(Project *project)
 {
 	static BankRedisBalance balances[BATCH_MAX];
 	const Batch *batch = &project->batch;
 	BridgeOffsets cached = project->cached;
+	bool		again;
 
-	for (int i = 0; i < batch->newest_count; i++)
-		balances[i] = batch->newest[i]->balance;
+	copy_newest(batch, balances, &again);
+	if (again && !bridge_readmodel_renew(&project->store, balances,
+										 batch->newest_count))
+	{
+		note_store_failure(project);
+		return;
+	}
 	if (!put(project, balances, batch->newest_count) || project->holding)
 		return;
 	bridge_metrics_add(BRIDGE_METRIC_PROJECT_CACHED, batch->newest_count);

@@ -10,12 +10,14 @@
 #include "readmodel.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "array.h"
 #include "text.h"
 
 #define COLUMN_COUNT 9
 #define PARAMETER_COUNT (2 + COLUMN_COUNT + 3)
+#define RENEW_PARAMETER_COUNT 3
 
 const char	bridge_readmodel_claim[] =
 	"INSERT INTO bank_search.consumer_generation AS g (generation) VALUES (1)"
@@ -53,17 +55,27 @@ static const char store_sql[] =
 	" WHERE excluded.applied > o.applied OR excluded.cached <> o.cached)"
 	" SELECT (SELECT count(*) FROM mine), (SELECT count(*) FROM stored)";
 
+/* In the order of take_row; the time as events have it. */
+static const char renew_sql[] =
+	"SELECT b.account_id, b.customer_id, b.currency, b.status,"
+	" to_char(b.updated_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'),"
+	" b.balance, b.held, b.version, b.epoch"
+	" FROM unnest($1::uuid[], $2::integer[], $3::bigint[])"
+	" AS u (account_id, epoch, version)"
+	" JOIN bank_search.balance AS b ON b.account_id = u.account_id"
+	" WHERE (b.epoch, b.version) > (u.epoch, u.version)";
+
 static BridgeArray columns[COLUMN_COUNT];
 static BridgeArray partitions;
 static BridgeArray applied_offsets;
 static BridgeArray cached_offsets;
 
 static int64_t
-field_int64(const PGresult *answer, int column)
+field_int64(const PGresult *answer, int row, int column)
 {
 	int64_t		value = -1;
 
-	(void) bank_text_to_int64(PQgetvalue(answer, 0, column), &value);
+	(void) bank_text_to_int64(PQgetvalue(answer, row, column), &value);
 	return value;
 }
 
@@ -141,10 +153,65 @@ bridge_readmodel_store(BridgeStore *store, const BridgeReadmodelBatch *batch,
 	answer = bridge_store_query(store, &statement);
 	if (answer == NULL)
 		return BRIDGE_EFFECT_FAILED;
-	mine = field_int64(answer, 0) == 1;
-	*changed += field_int64(answer, 1);
+	mine = field_int64(answer, 0, 0) == 1;
+	*changed += field_int64(answer, 0, 1);
 	PQclear(answer);
 	return mine ? BRIDGE_EFFECT_STORED : BRIDGE_EFFECT_FENCED;
+}
+
+static int
+compare_accounts(const void *account_id, const void *balance)
+{
+	return strcmp(account_id, ((const BankRedisBalance *) balance)->account_id);
+}
+
+static void
+take_row(const PGresult *answer, int row, BankRedisBalance *balances, int count)
+{
+	BankRedisBalance *balance = bsearch(PQgetvalue(answer, row, 0), balances,
+										(size_t) count, sizeof(*balances),
+										compare_accounts);
+
+	if (balance == NULL)
+		return;
+	bank_text_copy(balance->customer_id, sizeof(balance->customer_id),
+				   PQgetvalue(answer, row, 1));
+	bank_text_copy(balance->currency, sizeof(balance->currency),
+				   PQgetvalue(answer, row, 2));
+	bank_text_copy(balance->status, sizeof(balance->status),
+				   PQgetvalue(answer, row, 3));
+	bank_text_copy(balance->updated_at, sizeof(balance->updated_at),
+				   PQgetvalue(answer, row, 4));
+	balance->balance = field_int64(answer, row, 5);
+	balance->held = field_int64(answer, row, 6);
+	balance->version = field_int64(answer, row, 7);
+	balance->epoch = (int32_t) field_int64(answer, row, 8);
+}
+
+bool
+bridge_readmodel_renew(BridgeStore *store, BankRedisBalance *balances, int count)
+{
+	const char *values[RENEW_PARAMETER_COUNT];
+	const BridgeStatement statement = {renew_sql, values, RENEW_PARAMETER_COUNT};
+	PGresult   *answer;
+
+	for (int i = 0; i < RENEW_PARAMETER_COUNT; i++)
+		bridge_array_reset(&columns[i]);
+	for (int i = 0; i < count; i++)
+	{
+		bridge_array_add(&columns[0], balances[i].account_id);
+		bridge_array_add_int64(&columns[1], balances[i].epoch);
+		bridge_array_add_int64(&columns[2], balances[i].version);
+	}
+	for (int i = 0; i < RENEW_PARAMETER_COUNT; i++)
+		values[i] = bridge_array_finish(&columns[i]);
+	answer = bridge_store_query(store, &statement);
+	if (answer == NULL)
+		return false;
+	for (int row = 0; row < PQntuples(answer); row++)
+		take_row(answer, row, balances, count);
+	PQclear(answer);
+	return true;
 }
 
 void

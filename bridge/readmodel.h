@@ -35,6 +35,13 @@ extern BridgeEffect bridge_readmodel_store(BridgeStore *store,
 										   const BridgeReadmodelBatch *batch,
 										   int64_t *changed);
 
+/*
+ * Makes each balance as new as its row, where that is newer; the balances are
+ * in the order of accounts.  False where the store failed.
+ */
+extern bool bridge_readmodel_renew(BridgeStore *store, BankRedisBalance *balances,
+								   int count);
+
 /* Frees what stays between batches. */
 extern void bridge_readmodel_free(void);
 

@@ -429,6 +429,23 @@ def test_a_flushed_redis_is_filled_again(accounts):
     assert balance(accounts[0])[0] == ledger(accounts[0]) + ['redis']
 
 
+def test_a_redis_filled_again_has_nothing_older_than_the_database(accounts):
+    """Where the newest record is gone: compaction keeps the one written last."""
+    change = ('UPDATE bank_search.balance SET version = version {0} 1, balance = balance {0} 1 '
+              f"WHERE account_id = '{accounts[0]}'")
+    wait_until(lambda: is_caught_up(accounts), 'project does not follow')
+    query(change.format('+'), 'bank_search')
+    try:
+        redis_cli('FLUSHALL')
+        wait_until(lambda: redis(accounts[0]) == search(accounts[0]), 'redis has an older one')
+        assert redis(accounts[1]) == ledger(accounts[1])
+    finally:
+        query(change.format('-'), 'bank_search')
+        redis_cli('FLUSHALL')
+    wait_until(lambda: is_caught_up(accounts), 'redis is not filled')
+    assert balance(accounts[0])[0] == ledger(accounts[0]) + ['redis']
+
+
 def test_a_redis_of_an_older_time_is_brought_up(accounts):
     """Restarted with what it had once, as by a snapshot of some minutes ago."""
     old = {key: redis_cli('HGETALL', key).splitlines()
