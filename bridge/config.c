@@ -56,7 +56,7 @@ static const Setting settings[] = {
 	{"publish.dsn", SETTING_DSN, "", 0, 0, TARGET(publish_dsn),
 	"ledger database as bank_publish"},
 	{"publish.heartbeat_s", SETTING_INTEGER, "30", 1, 3600,
-	TARGET(publish_heartbeat_s), "seconds between heartbeats"},
+	TARGET(publish_heartbeat_s), "seconds between heartbeats, and between steps towards a seal"},
 	{"project.dsn", SETTING_DSN, "", 0, 0, TARGET(project_dsn),
 	"search database as bank_project"},
 	{"report.dsn", SETTING_DSN, "", 0, 0, TARGET(report_dsn),

@@ -61,7 +61,8 @@ extern bool bridge_kafka_write(const BridgeConfig *config,
 
 /*
  * Makes the topics that do not exist and keeps those that do, and waits until
- * all have leaders; each takes at most timeout_ms.  False, logged, where a topic could not be made.
+ * all have leaders; each takes at most timeout_ms.  False, logged, where a
+ * topic could not be made.
  */
 extern bool bridge_kafka_create_topics(const BridgeConfig *config,
 									   int timeout_ms);

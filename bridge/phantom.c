@@ -31,7 +31,7 @@ static const char *const lists[] = {
 	"  (SELECT FROM bank_ledger.transfer AS t WHERE t.transfer_id = k.transfer_id"
 	"   AND (t.amount::text, t.from_account::text, t.to_account::text,"
 	"    t.from_version::text, t.to_version::text,"
-	"    to_char(t.completed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')) ="
+	"    " BANK_SQL_TIME("t.completed_at") ") ="
 	"   (k.content::jsonb ->> 'amount', k.content::jsonb ->> 'from_account',"
 	"    k.content::jsonb ->> 'to_account', k.content::jsonb ->> 'from_version',"
 	"    k.content::jsonb ->> 'to_version', k.content::jsonb ->> 'completed_at'))"
@@ -47,7 +47,7 @@ static const char *const lists[] = {
 	"  ON s.account_id = k.account_id AND s.version = k.version"
 	"  AND (k.content::jsonb ->> 'balance' IS NULL OR"
 	"   s.balance::text = k.content::jsonb ->> 'balance')"
-	"  AND to_char(s.occurred_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') ="
+	"  AND " BANK_SQL_TIME("s.occurred_at") " ="
 	"   k.content::jsonb ->> 'occurred_at'"
 	" WHERE s.account_id IS NULL ORDER BY k.account_id, k.epoch, k.version, k.topic DESC"
 	" ON CONFLICT DO NOTHING",

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "array.h"
+#include "contract.h"
 #include "text.h"
 
 #define COLUMN_COUNT 9
@@ -55,10 +56,10 @@ static const char store_sql[] =
 	" WHERE excluded.applied > o.applied OR excluded.cached <> o.cached)"
 	" SELECT (SELECT count(*) FROM mine), (SELECT count(*) FROM stored)";
 
-/* In the order of take_row; the time as events have it. */
+/* In the order of take_row. */
 static const char renew_sql[] =
 	"SELECT b.account_id, b.customer_id, b.currency, b.status,"
-	" to_char(b.updated_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'),"
+	" " BANK_SQL_TIME("b.updated_at") ","
 	" b.balance, b.held, b.version, b.epoch"
 	" FROM unnest($1::uuid[], $2::integer[], $3::bigint[])"
 	" AS u (account_id, epoch, version)"

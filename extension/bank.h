@@ -35,11 +35,6 @@ extern int	bank_max_clock_lead;
 extern int	bank_progress_interval;
 extern char *bank_authenticator;
 
-/* SQL for a timestamptz as RFC 3339 text in UTC, six decimals and Z. */
-#define BANK_SQL_TIME(column) \
-	"pg_catalog.to_char(" column " AT TIME ZONE 'UTC', " \
-	"'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"
-
 /*
  * caller.c: may this call write?
  *

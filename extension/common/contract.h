@@ -32,6 +32,11 @@
 #define BANK_EVENT_TRANSFER_COMPLETED "bank.transfer.completed"
 #define BANK_EVENT_LEDGER_SEALED "bank.ledger.sealed"
 
+/* SQL for a timestamptz as RFC 3339 text in UTC, six decimals and Z. */
+#define BANK_SQL_TIME(column) \
+	"pg_catalog.to_char(" column " AT TIME ZONE 'UTC', " \
+	"'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"
+
 /* How the ids of settlement accounts begin, in text. */
 #define BANK_SETTLEMENT_PREFIX "62616e6b-0000-8000-8000-00"
 

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import subprocess
+import threading
 
 import checker
 from load import Load
@@ -11,6 +12,22 @@ from stack import BRIDGE, DEADLINE_S, ROOT, RUN, ended, eventually
 
 PAUSE_S = 0.01          # between the calls of a client, so that load is not all
 SOME = 150              # postings before and after the fault
+
+
+class Beside(threading.Thread):
+    """Does its work beside a block, until the block's end sets over."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.over = threading.Event()
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        self.join()
 
 
 @contextlib.contextmanager

@@ -6,14 +6,13 @@ deploy/up, lets it come to rest, and holds every system against the journal.
 import contextlib
 import signal
 import socket
-import threading
 import time
 from urllib.parse import urlsplit
 
 import pytest
 
 import checker
-from faults import SOME, counted, own_bridge, require_ended, under_load
+from faults import SOME, Beside, counted, own_bridge, require_ended, under_load
 from stack import ended, eventually, kill
 
 STOP_S = 10             # in which SIGTERM must have ended the bridge
@@ -183,13 +182,13 @@ SLOW_CLIENTS = 40
 ASKED = 50
 
 
-class SlowClients(threading.Thread):
+class SlowClients(Beside):
     """They send a request byte by byte, and come again when they are put out."""
 
     def __init__(self, stack):
-        super().__init__(daemon=True)
+        super().__init__()
         at = urlsplit(stack.env['BANK_BRIDGE_METRICS_URL'])
-        self.address, self.over = (at.hostname, at.port), threading.Event()
+        self.address = (at.hostname, at.port)
 
     def run(self):
         clients = [None] * SLOW_CLIENTS
@@ -207,14 +206,6 @@ class SlowClients(threading.Thread):
             if client:
                 client.close()
             return None
-
-    def __enter__(self):
-        self.start()
-        return self
-
-    def __exit__(self, *_):
-        self.over.set()
-        self.join()
 
 
 def test_slow_clients_keep_nobody_from_health(stack):

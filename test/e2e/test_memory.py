@@ -1,11 +1,10 @@
 """The bridge stays small while it catches up."""
 import os
-import threading
 
 import pytest
 
 import checker
-from faults import require_ended
+from faults import Beside, require_ended
 from stack import eventually, kill, script
 
 pytestmark = pytest.mark.usefixtures('made_anew')
@@ -16,25 +15,16 @@ BATCH = 5000                    # transfers of each of the others
 CATCH_UP_S = 300
 
 
-class Watch(threading.Thread):
+class Watch(Beside):
     """Measures the bridge's memory, or something else, until it is told to stop."""
 
     def __init__(self, stack, measure=None):
-        super().__init__(daemon=True)
-        self.measure = measure or stack.bridge_memory
-        self.peak, self.over = 0, threading.Event()
+        super().__init__()
+        self.measure, self.peak = measure or stack.bridge_memory, 0
 
     def run(self):
         while not self.over.wait(0.05):
             self.peak = max(self.peak, self.measure())
-
-    def __enter__(self):
-        self.start()
-        return self
-
-    def __exit__(self, *_):
-        self.over.set()
-        self.join()
 
 
 def late(stack, role):
