@@ -17,6 +17,7 @@
 #include "kafka.h"
 #include "log.h"
 #include "position.h"
+#include "publication.h"
 #include "role.h"
 #include "waiting.h"
 
@@ -204,11 +205,15 @@ static int
 write_position(const BridgeConfig *config, PGconn *conn)
 {
 	static const BridgeEnds unknown;
-	BridgePosition position;
+	BridgePosition position = {0};
 	BridgeCatalog catalog;
 	bool		has_entries;
-	int			code = look_for_entries(conn, &has_entries);
+	int			code;
 
+	/* First: what is found below, or comes later, is published by this one. */
+	if (!bridge_publication_read(conn, &position.publication))
+		return BRIDGE_EXIT_FAILED;
+	code = look_for_entries(conn, &has_entries);
 	if (code == BRIDGE_EXIT_OK && has_entries)
 	{
 		bridge_log(BRIDGE_LOG_WARNING, "kafka lacks what the ledger has",
@@ -219,12 +224,10 @@ write_position(const BridgeConfig *config, PGconn *conn)
 		code = bridge_catalog_read(conn, &catalog);
 	if (code != BRIDGE_EXIT_OK)
 		return code;
-	position = (BridgePosition)
-	{
-		.lsn = catalog.confirmed_lsn, .epoch = catalog.epoch,
-			.system_identifier = catalog.system_identifier,
-			.timeline = catalog.timeline
-	};
+	position.lsn = catalog.confirmed_lsn;
+	position.epoch = catalog.epoch;
+	position.system_identifier = catalog.system_identifier;
+	position.timeline = catalog.timeline;
 	return bridge_position_write(config, &position, &unknown) ? BRIDGE_EXIT_OK :
 		BRIDGE_EXIT_KAFKA;
 }

@@ -42,9 +42,10 @@ bridge_position_format(const BridgePosition *position, char *target)
 							 "{\"slot\":\"" BANK_SLOT "\",\"lsn\":\"%s\","
 							 "\"epoch\":%" PRId32 ",\"epoch_lsn\":\"%s\","
 							 "\"system_identifier\":\"%" PRId64 "\","
-							 "\"timeline\":%" PRId32 "}",
+							 "\"timeline\":%" PRId32 ",\"publication\":\"%s\"}",
 							 lsn, position->epoch, epoch_lsn,
-							 position->system_identifier, position->timeline);
+							 position->system_identifier, position->timeline,
+							 position->publication.rows);
 }
 
 static bool
@@ -53,12 +54,16 @@ read_fields(json_t *json, BridgePosition *position)
 	const char *lsn;
 	const char *epoch_lsn;
 	const char *system;
+	const char *publication = "";
 	int			epoch;
 	int			timeline;
 
-	if (json_unpack(json, "{s:s, s:i, s:s, s:s, s:i}", "lsn", &lsn,
+	/* Older bridges did not note the publication. */
+	if (json_unpack(json, "{s:s, s:i, s:s, s:s, s:i, s?s}", "lsn", &lsn,
 					"epoch", &epoch, "epoch_lsn", &epoch_lsn,
-					"system_identifier", &system, "timeline", &timeline) != 0)
+					"system_identifier", &system, "timeline", &timeline,
+					"publication", &publication) != 0 ||
+		!bridge_publication_parse(publication, &position->publication))
 		return false;
 	position->epoch = epoch;
 	position->timeline = timeline;

@@ -14,8 +14,9 @@
 #include "ask.h"
 #include "config.h"
 #include "ends.h"
+#include "publication.h"
 
-#define BRIDGE_POSITION_SIZE 256
+#define BRIDGE_POSITION_SIZE 512
 
 typedef struct BridgePosition
 {
@@ -24,6 +25,7 @@ typedef struct BridgePosition
 	uint64_t	epoch_lsn;		/* where it begins; 0: before the slot */
 	int64_t		system_identifier;
 	int32_t		timeline;
+	BridgePublication publication;	/* as it was when last known to be whole */
 } BridgePosition;
 
 typedef enum BridgePositionFound

@@ -20,6 +20,7 @@
 #include "lag.h"
 #include "log.h"
 #include "metrics.h"
+#include "publication.h"
 #include "session.h"
 #include "trouble.h"
 
@@ -59,18 +60,6 @@ static const char slot_query[] =
 
 /* It reads every account, so it is not asked often. */
 static const char ahead_query[] = "SELECT bank_ledger.accounts_ahead()";
-
-/* What a session has found of the publication must go on to hold. */
-static const char publication_query[] =
-	"SELECT pg_catalog.count(*) OPERATOR(pg_catalog.=) 5 "
-	"FROM pg_catalog.pg_publication_tables AS t "
-	"JOIN pg_catalog.pg_publication AS p"
-	" ON p.pubname OPERATOR(pg_catalog.=) t.pubname "
-	"WHERE t.pubname OPERATOR(pg_catalog.=) '" BANK_PUBLICATION "'"
-	" AND t.schemaname OPERATOR(pg_catalog.=) '" BANK_LEDGER_SCHEMA "'"
-	" AND t.tablename OPERATOR(pg_catalog.=) ANY (ARRAY['" BANK_TABLE_ACCOUNT_EVENT
-	"', '" BANK_TABLE_TRANSFER "', '" BANK_TABLE_HEARTBEAT "', '" BANK_TABLE_EPOCH
-	"', '" BANK_TABLE_SEAL "']) AND t.rowfilter IS NULL AND p.pubinsert";
 
 typedef struct Publisher Publisher;
 
@@ -208,19 +197,25 @@ take_ahead(Publisher *publisher, const PGresult *result)
 	return true;
 }
 
-/* The next session says what is wrong with it. */
+/*
+ * What the session has found of it must go on to hold.  Where it does not, the
+ * next one says what is wrong.
+ */
 static bool
 take_publication(Publisher *publisher, const PGresult *result)
 {
-	(void) publisher;
-	return strcmp(PQgetvalue(result, 0, 0), "t") == 0;
+	BridgePublication found;
+
+	return strcmp(PQgetvalue(result, 0, 0), "t") == 0 &&
+		bridge_publication_parse(PQgetvalue(result, 0, 1), &found) &&
+		!bridge_publication_differs(&publisher->session.position.publication, &found);
 }
 
 static const Question questions[QUESTIONS] = {
 	{heartbeat_query, 0, NULL},
 	{slot_query, LOOK_INTERVAL_MS, take_slot},
 	{ahead_query, AHEAD_INTERVAL_MS, take_ahead},
-	{publication_query, LOOK_INTERVAL_MS, take_publication},
+	{bridge_publication_query, LOOK_INTERVAL_MS, take_publication},
 };
 
 /* False where the session must not go on. */

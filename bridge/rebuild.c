@@ -29,6 +29,7 @@
 #include "phantom.h"
 #include "position.h"
 #include "presence.h"
+#include "publication.h"
 #include "resend.h"
 #include "rewind.h"
 #include "role.h"
@@ -53,6 +54,7 @@ typedef struct Rebuild
 	BridgeWal	wal;			/* makes the slot, and keeps its snapshot */
 	BridgeWalIdentity identity;
 	BridgeCatalog catalog;
+	BridgePublication publication;	/* before it was checked */
 	BridgeSurvey survey;
 	BridgeEnds	known;			/* by the position record there is */
 	BridgeProducer producer;
@@ -109,7 +111,8 @@ connect_both(Rebuild *rebuild)
 
 	rebuild->conn = bridge_database_connect(rebuild->config->init_ledger_dsn,
 											BRIDGE_DATABASE_SQL);
-	if (rebuild->conn == NULL)
+	if (rebuild->conn == NULL ||
+		!bridge_publication_read(rebuild->conn, &rebuild->publication))
 		return BRIDGE_EXIT_FAILED;
 	code = bridge_catalog_read_ledger(rebuild->conn, &rebuild->catalog);
 	if (code == BRIDGE_EXIT_OK)
@@ -352,7 +355,8 @@ write_position(const Rebuild *rebuild)
 	BridgePosition position = {
 		.lsn = rebuild->slot_lsn, .epoch = rebuild->resend.epoch,
 		.system_identifier = rebuild->identity.system_identifier,
-		.timeline = rebuild->identity.timeline
+		.timeline = rebuild->identity.timeline,
+		.publication = rebuild->publication
 	};
 
 	return bridge_position_write(rebuild->config, &position,

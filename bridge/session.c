@@ -16,6 +16,7 @@
 #include "log.h"
 #include "metrics.h"
 #include "presence.h"
+#include "publication.h"
 #include "trouble.h"
 
 static int
@@ -220,9 +221,9 @@ begin_anew(const BridgeSession *session)
  * is ours, the stream itself will say when it begins.
  */
 static int
-refuse_slot(const BridgeSession *session)
+refuse_stream(const BridgeSession *session, const char *what)
 {
-	return refuse_position(session, "slot was recreated or moved by somebody else",
+	return refuse_position(session, what,
 						   session->catalog.epoch > session->position.epoch ?
 						   "Run bank-bridge rebuild --new-epoch." :
 						   "Run bank-bridge rebuild.");
@@ -242,7 +243,23 @@ judge_position(const BridgeSession *session)
 	if (wrong != NULL)
 		return refuse_position(session, wrong, "Run bank-bridge rebuild --new-epoch.");
 	if (session->catalog.confirmed_lsn > position->lsn)
-		return session->placed ? begin_anew(session) : refuse_slot(session);
+		return session->placed ? begin_anew(session) :
+			refuse_stream(session, "slot was recreated or moved by somebody else");
+	return BRIDGE_EXIT_OK;
+}
+
+/* A record that does not say is of an older bridge, and completed. */
+static int
+judge_publication(BridgeSession *session)
+{
+	BridgePublication found;
+
+	if (!bridge_publication_read(session->sql, &found))
+		return unhealthy(BRIDGE_SESSION_RETRY, "postgresql does not answer");
+	if (bridge_publication_differs(&session->position.publication, &found))
+		return refuse_stream(session,
+							 "publication was altered; the stream may lack rows");
+	session->position.publication = found;
 	return BRIDGE_EXIT_OK;
 }
 
@@ -356,6 +373,8 @@ bridge_session_open(BridgeSession *session)
 		code = find_position(session);
 	if (code == BRIDGE_EXIT_OK)
 		code = judge_position(session);
+	if (code == BRIDGE_EXIT_OK)
+		code = judge_publication(session);
 	if (code != BRIDGE_EXIT_OK)
 		return code;
 	place_stream(session);
@@ -374,7 +393,8 @@ bridge_session_position(BridgeSession *session, uint64_t lsn,
 		.lsn = lsn, .epoch = session->stream.epoch,
 			.epoch_lsn = session->stream.epoch_lsn,
 			.system_identifier = session->identity.system_identifier,
-			.timeline = session->identity.timeline
+			.timeline = session->identity.timeline,
+			.publication = session->position.publication
 	};
 	session->position = *position;
 }

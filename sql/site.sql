@@ -96,8 +96,13 @@ BEGIN
     IF NOT EXISTS (SELECT FROM pg_publication AS p WHERE p.pubname = 'bank') THEN
         CREATE PUBLICATION bank;
     END IF;
-    -- Sets what an operator may have changed, and touches nothing else.
-    ALTER PUBLICATION bank SET (publish = 'insert', publish_via_partition_root = false);
+    -- Sets what an operator may have changed, and touches nothing else: the bridge
+    -- takes a publication whose rows in the catalogue are new for one that may
+    -- have left rows out.
+    IF EXISTS (SELECT FROM pg_publication AS p WHERE p.pubname = 'bank' AND NOT
+               (p.pubinsert AND NOT (p.pubupdate OR p.pubdelete OR p.pubtruncate OR p.pubviaroot))) THEN
+        ALTER PUBLICATION bank SET (publish = 'insert', publish_via_partition_root = false);
+    END IF;
     ALTER PUBLICATION bank SET TABLE bank_ledger.account_event, bank_ledger.transfer,
         bank_ledger.heartbeat, bank_ledger.epoch, bank_ledger.seal;
 END

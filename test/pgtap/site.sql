@@ -16,9 +16,19 @@ CREATE FUNCTION pg_temp.is_as_promised(what text) RETURNS text LANGUAGE sql AS $
               'bank_ledger.heartbeat  , bank_ledger.seal  , bank_ledger.transfer  ', what)
 $$;
 
+CREATE TEMPORARY VIEW row_of_publication AS
+SELECT p.oid AS row, p.xmin::text AS written_by, p.cmin::text AS step
+FROM pg_publication AS p WHERE p.pubname = 'bank'
+UNION ALL
+SELECT r.oid, r.xmin::text, r.cmin::text
+FROM pg_publication_rel AS r JOIN pg_publication AS p ON p.oid = r.prpubid AND p.pubname = 'bank';
+CREATE TEMPORARY TABLE row_before AS SELECT * FROM row_of_publication;
+
 SELECT pg_temp.is_as_promised('the publication is of inserts of the five tables');
 SELECT lives_ok('SELECT bank_ledger.publish()', 'publish again');
 SELECT pg_temp.is_as_promised('changes nothing');
+SELECT set_eq('SELECT * FROM row_of_publication', 'SELECT * FROM row_before',
+              'and touches no row of it');
 
 ALTER PUBLICATION bank SET (publish = 'insert, update, delete, truncate');
 SELECT lives_ok('SELECT bank_ledger.publish()', 'publish sets right');

@@ -1,16 +1,21 @@
 /* The position record, and the epoch it tells. */
 #include "position.h"
 
+#include <string.h>
+
 #include "tap.h"
 
 static BridgePosition
 sample(void)
 {
+	static const BridgePublication publication = {"16401 731 16402 4294967295"};
+
 	return (BridgePosition)
 	{
 		.lsn = UINT64_C(0x1F000000A0), .epoch = 3,
 			.epoch_lsn = UINT64_C(0x1F00000001),
-			.system_identifier = INT64_MIN, .timeline = 2
+			.system_identifier = INT64_MIN, .timeline = 2,
+			.publication = publication
 	};
 }
 
@@ -25,14 +30,32 @@ test_round_trip(void)
 	tap_is_text(text, "{\"slot\":\"bank_bridge\",\"lsn\":\"1F/A0\",\"epoch\":3,"
 				"\"epoch_lsn\":\"1F/1\","
 				"\"system_identifier\":\"-9223372036854775808\","
-				"\"timeline\":2}", "text of a record");
+				"\"timeline\":2,\"publication\":\"16401 731 16402 4294967295\"}",
+				"text of a record");
 	tap_ok(bridge_position_parse(text, length, &back), "it is read again");
 	tap_ok(back.lsn == position.lsn && back.epoch == position.epoch &&
 		   back.epoch_lsn == position.epoch_lsn &&
 		   back.system_identifier == position.system_identifier &&
 		   back.timeline == position.timeline, "and says the same");
+	tap_is_text(back.publication.rows, position.publication.rows, "of the publication too");
 	tap_ok(!bridge_position_parse(text, length - 1, &back), "a cut record");
 	tap_ok(!bridge_position_parse("{}", 2, &back), "an empty one");
+}
+
+/* As an older bridge writes it, and with something more. */
+#define OLD "{\"lsn\":\"1F/A0\",\"epoch\":3,\"epoch_lsn\":\"1F/1\"," \
+	"\"system_identifier\":\"1\",\"timeline\":2"
+
+static void
+test_record_without_publication(void)
+{
+	static const char old[] = OLD "}";
+	static const char odd[] = OLD ",\"publication\":\"1 \\\"2\"}";
+	BridgePosition back = sample();
+
+	tap_ok(bridge_position_parse(old, strlen(old), &back), "an older bridge's record");
+	tap_is_text(back.publication.rows, "", "says nothing of the publication");
+	tap_ok(!bridge_position_parse(odd, strlen(odd), &back), "one that is none");
 }
 
 static void
@@ -105,6 +128,7 @@ main(void)
 	test_refute();
 	test_late();
 	test_round_trip();
+	test_record_without_publication();
 	test_epoch();
 	return tap_done();
 }
