@@ -46,21 +46,27 @@ is_unanswered(rd_kafka_t *client, rd_kafka_resp_err_t error)
 	return true;
 }
 
+const rd_kafka_metadata_topic_t *
+bridge_ask_find(const rd_kafka_metadata_t *metadata, const char *name)
+{
+	for (int i = 0; i < metadata->topic_cnt; i++)
+		if (strcmp(metadata->topics[i].topic, name) == 0)
+			return &metadata->topics[i];
+	return NULL;
+}
+
 /* What was said of one topic. */
 static rd_kafka_resp_err_t
 find_count(const rd_kafka_metadata_t *metadata, const char *name, int *count)
 {
-	for (int i = 0; i < metadata->topic_cnt; i++)
-	{
-		const		rd_kafka_metadata_topic_t *topic = &metadata->topics[i];
+	const rd_kafka_metadata_topic_t *topic = bridge_ask_find(metadata, name);
 
-		if (strcmp(topic->topic, name) != 0)
-			continue;
-		*count = topic->err == RD_KAFKA_RESP_ERR_NO_ERROR ? topic->partition_cnt : 0;
-		return topic->err;
-	}
 	*count = 0;
-	return RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+	if (topic == NULL)
+		return RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+	if (topic->err == RD_KAFKA_RESP_ERR_NO_ERROR)
+		*count = topic->partition_cnt;
+	return topic->err;
 }
 
 rd_kafka_resp_err_t
@@ -80,18 +86,27 @@ bridge_ask_count(rd_kafka_t *client, rd_kafka_topic_t *topic, int *count,
 }
 
 rd_kafka_resp_err_t
+bridge_ask_metadata(rd_kafka_t *client, const rd_kafka_metadata_t **metadata,
+					const BridgePulse *pulse)
+{
+	int64_t		deadline = bridge_clock_ms() + BRIDGE_ASK_LIMIT_MS;
+	rd_kafka_resp_err_t error = RD_KAFKA_RESP_ERR__TIMED_OUT;
+	int			try_ms;
+
+	while (is_unanswered(client, error) && (try_ms = next_try(deadline, pulse)) > 0)
+		error = rd_kafka_metadata(client, 0, NULL, metadata, try_ms);
+	return error;
+}
+
+rd_kafka_resp_err_t
 bridge_ask_counts(rd_kafka_t *client, rd_kafka_topic_t *const *topics,
 				  int *counts, int topic_count, int *wrong,
 				  const BridgePulse *pulse)
 {
-	int64_t		deadline = bridge_clock_ms() + BRIDGE_ASK_LIMIT_MS;
 	const rd_kafka_metadata_t *metadata;
-	rd_kafka_resp_err_t error = RD_KAFKA_RESP_ERR__TIMED_OUT;
-	int			try_ms;
+	rd_kafka_resp_err_t error = bridge_ask_metadata(client, &metadata, pulse);
 
 	*wrong = 0;
-	while (is_unanswered(client, error) && (try_ms = next_try(deadline, pulse)) > 0)
-		error = rd_kafka_metadata(client, 0, NULL, &metadata, try_ms);
 	if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
 		return error;
 	for (int i = 0; error == RD_KAFKA_RESP_ERR_NO_ERROR && i < topic_count; i++)

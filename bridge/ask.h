@@ -26,6 +26,18 @@ typedef struct BridgePulse
 extern bool bridge_ask_beat(const BridgePulse *pulse);
 
 /*
+ * What the brokers say of all topics the client has handles of; to be given
+ * back by rd_kafka_metadata_destroy, where there is no error.
+ */
+extern rd_kafka_resp_err_t bridge_ask_metadata(rd_kafka_t *client,
+											   const rd_kafka_metadata_t **metadata,
+											   const BridgePulse *pulse);
+
+/* What they say of one; NULL: nothing. */
+extern const rd_kafka_metadata_topic_t *bridge_ask_find(const rd_kafka_metadata_t *metadata,
+														const char *name);
+
+/*
  * How many partitions topics have, of which the client has handles.  What
  * the brokers, or the client, say against one of them, whose number is *wrong.
  */

@@ -93,7 +93,7 @@ static const Setting settings[] = {
 	"0: not served"},
 	/* The last one: librdkafka's own properties are printed after it. */
 	{"kafka.settle_ms", SETTING_INTEGER, "1000", 0, 60000,
-	TARGET(kafka_settle_ms), "how long the topics' ends must stand still at a start"},
+	TARGET(kafka_settle_ms), "how long the topics' ends must stand still at a start; replicas add to it"},
 };
 
 #define SETTING_COUNT (sizeof(settings) / sizeof(settings[0]))

@@ -36,16 +36,20 @@ bridge_position_format(const BridgePosition *position, char *target)
 	char		lsn[BRIDGE_LSN_SIZE];
 	char		epoch_lsn[BRIDGE_LSN_SIZE];
 
+	char		ended[40] = "";
+
+	if (position->ended_at > 0)
+		snprintf(ended, sizeof(ended), ",\"ended_at\":%" PRId64, position->ended_at);
 	bridge_database_format_lsn(position->lsn, lsn);
 	bridge_database_format_lsn(position->epoch_lsn, epoch_lsn);
 	return (size_t) snprintf(target, BRIDGE_POSITION_SIZE,
 							 "{\"slot\":\"" BANK_SLOT "\",\"lsn\":\"%s\","
 							 "\"epoch\":%" PRId32 ",\"epoch_lsn\":\"%s\","
 							 "\"system_identifier\":\"%" PRId64 "\","
-							 "\"timeline\":%" PRId32 ",\"publication\":\"%s\"}",
+							 "\"timeline\":%" PRId32 ",\"publication\":\"%s\"%s}",
 							 lsn, position->epoch, epoch_lsn,
 							 position->system_identifier, position->timeline,
-							 position->publication.rows);
+							 position->publication.rows, ended);
 }
 
 static bool
@@ -57,14 +61,16 @@ read_fields(json_t *json, BridgePosition *position)
 	const char *publication = "";
 	int			epoch;
 	int			timeline;
+	json_int_t	ended_at = 0;
 
 	/* Older bridges did not note the publication. */
-	if (json_unpack(json, "{s:s, s:i, s:s, s:s, s:i, s?s}", "lsn", &lsn,
+	if (json_unpack(json, "{s:s, s:i, s:s, s:s, s:i, s?s, s?I}", "lsn", &lsn,
 					"epoch", &epoch, "epoch_lsn", &epoch_lsn,
 					"system_identifier", &system, "timeline", &timeline,
-					"publication", &publication) != 0 ||
+					"publication", &publication, "ended_at", &ended_at) != 0 ||
 		!bridge_publication_parse(publication, &position->publication))
 		return false;
+	position->ended_at = ended_at;
 	position->epoch = epoch;
 	position->timeline = timeline;
 	position->system_identifier = strtoll(system, NULL, 10);
@@ -126,6 +132,7 @@ take_message(const rd_kafka_message_t *message, BridgePosition *position,
 {
 	BridgePosition record;
 
+	position->ended_at = 0;		/* it is not the last word */
 	if (message->key == NULL || message->key_len != strlen(BANK_SLOT) ||
 		memcmp(message->key, BANK_SLOT, message->key_len) != 0)
 		return;
@@ -138,6 +145,8 @@ take_message(const rd_kafka_message_t *message, BridgePosition *position,
 			 !bridge_position_is_late(&record, position))
 	{
 		*position = record;
+		if (record.ended_at != message->offset)
+			position->ended_at = 0;
 		*found = BRIDGE_POSITION_FOUND;
 		if (ends != NULL)
 			bridge_ends_parse(message->payload, message->len, ends);

@@ -3,6 +3,10 @@
  *
  * It is written, and acknowledged, before an LSN is confirmed; so a slot that
  * stands beyond it was moved by somebody else, and WAL may be lost.
+ *
+ * A publisher that ends with nothing on its way says so in its last one, for
+ * whoever starts next; whoever starts takes that back by a record of its own before
+ * it sends anything.
  */
 #ifndef BRIDGE_POSITION_H
 #define BRIDGE_POSITION_H
@@ -26,6 +30,8 @@ typedef struct BridgePosition
 	int64_t		system_identifier;
 	int32_t		timeline;
 	BridgePublication publication;	/* as it was when last known to be whole */
+	int64_t		ended_at;		/* the offset of a writer's last word; 0: it
+								 * is none */
 } BridgePosition;
 
 typedef enum BridgePositionFound
@@ -59,7 +65,9 @@ extern bool bridge_position_is_late(const BridgePosition *record,
 
 /*
  * Reads the last record that is not late, and the ends it tells where ends is
- * not NULL.  pulse: what goes on while Kafka is asked, or NULL.
+ * not NULL.  It is a last word only where it stands right behind its writer's
+ * record before, and nothing is behind it.  pulse: what goes on while Kafka is
+ * asked, or NULL.
  */
 extern BridgePositionFound bridge_position_read(const BridgeConfig *config,
 												BridgePosition *position,

@@ -205,6 +205,7 @@ note_delivery(rd_kafka_t *client, const rd_kafka_message_t *message,
 	if (number == POSITION_OPAQUE)
 	{
 		producer->recorded_lsn = producer->recording_lsn;
+		producer->recorded_offset = message->offset;
 		producer->recording_lsn = 0;
 		return;
 	}
@@ -288,6 +289,7 @@ bridge_producer_create(BridgeProducer *producer, const BridgeConfig *config)
 		}
 	};
 	producer->code = BRIDGE_EXIT_KAFKA;
+	producer->recorded_offset = -1;
 	producer->progress_at = bridge_clock_ms();
 	bridge_metrics_set(BRIDGE_METRIC_PUBLISH_QUEUE_BYTES, 0);
 	if (pipe2(producer->wakeup, O_CLOEXEC | O_NONBLOCK) != 0 ||
@@ -538,4 +540,13 @@ bridge_producer_record(BridgeProducer *producer, const BridgePosition *position)
 	}
 	producer->recording_lsn = position->lsn;
 	return true;
+}
+
+bool
+bridge_producer_end(BridgeProducer *producer, const BridgePosition *position)
+{
+	BridgePosition last = *position;
+
+	last.ended_at = producer->recorded_offset + 1;
+	return bridge_producer_record(producer, &last);
 }

@@ -43,6 +43,7 @@ typedef struct BridgeProducer
 	char		source[80];		/* ce_source */
 	uint64_t	recorded_lsn;	/* the acknowledged position record */
 	uint64_t	recording_lsn;	/* the one on its way; 0: none */
+	int64_t		recorded_offset;	/* where that stands; -1: none was written */
 	int64_t		progress_at;	/* last acknowledgement, or begin of waiting */
 	BridgeEnds	ends;			/* of what is acknowledged */
 	bool		met_foreign;	/* records of somebody else, which is logged */
@@ -91,5 +92,12 @@ extern bool bridge_producer_bury(BridgeProducer *producer,
 /* Sends the position record; none may be on its way. */
 extern bool bridge_producer_record(BridgeProducer *producer,
 								   const BridgePosition *position);
+
+/*
+ * The same as the last word, behind the one that was written last; nothing may
+ * be on its way, and nothing is sent behind it.
+ */
+extern bool bridge_producer_end(BridgeProducer *producer,
+								const BridgePosition *position);
 
 #endif

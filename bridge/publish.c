@@ -471,6 +471,21 @@ is_moving(const Publisher *publisher)
 	return bridge_stop_requested() || !is_stalled(publisher, STALL_MS);
 }
 
+/*
+ * The last word: nothing is on its way.  It says no less than the record
+ * before, also where nothing was read since.
+ */
+static bool
+record_end(Publisher *publisher)
+{
+	BridgePosition position = publisher->session.position;
+	uint64_t	lsn = safe_lsn(publisher);
+
+	if (lsn > position.lsn)
+		bridge_session_position(&publisher->session, lsn, &position);
+	return bridge_producer_end(&publisher->producer, &position);
+}
+
 /* What was read is sent and confirmed; what is not is read again later. */
 static void
 drain(Publisher *publisher)
@@ -481,7 +496,8 @@ drain(Publisher *publisher)
 	serve_until(publisher, DRAIN_MS, is_acknowledged);
 	publisher->record_at = 0;
 	if (session->wal.conn == NULL || publisher->producer.failed ||
-		!record_position(publisher, 0))
+		!(is_acknowledged(publisher) ? record_end(publisher) :
+		  record_position(publisher, 0)))
 		return;
 	serve_until(publisher, deadline - bridge_clock_ms() + 500, is_acknowledged);
 	publisher->reply_due = true;

@@ -9,6 +9,7 @@
 #include "session.h"
 
 #include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -18,6 +19,12 @@
 #include "presence.h"
 #include "publication.h"
 #include "trouble.h"
+
+/* How often the server hears of us while Kafka takes a record. */
+#define SERVE_MS 250
+
+/* More than a leader waits for a replica where nobody has set it. */
+#define BEGIN_MS 60000
 
 static int
 unhealthy(int code, const char *reason)
@@ -53,7 +60,8 @@ keep_alive(void *context)
 	int64_t		now = bridge_clock_ms();
 
 	bridge_health_set(BRIDGE_ROLE_PUBLISH, false,
-					  bridge_trouble_or("comparing with kafka"));
+					  bridge_trouble_or(session->wait.reason != NULL ?
+										session->wait.reason : "comparing with kafka"));
 	if (bridge_session_stood_still(session))
 		return false;
 	if (interval == 0 || now < session->alive_at + interval)
@@ -263,10 +271,14 @@ judge_publication(BridgeSession *session)
 	return BRIDGE_EXIT_OK;
 }
 
-/* The first session of the process asks Kafka; later ones know. */
+/*
+ * The first session of the process asks Kafka; later ones know, but not whether
+ * somebody else has begun since one ended.
+ */
 static int
 find_position(BridgeSession *session)
 {
+	session->position.ended_at = 0;
 	if (session->placed)
 		return BRIDGE_EXIT_OK;
 	switch (bridge_position_read(session->config, &session->position,
@@ -322,6 +334,42 @@ check_ends(BridgeSession *session, BridgeEnds *found)
 	return hold;
 }
 
+/*
+ * What a predecessor said of its end is over once something new is sent: a
+ * record of ours stands behind it before that.  And where replicas that stand
+ * still cannot be given up, since nobody decides it, this is not acknowledged.
+ */
+static int
+take_back_end(BridgeSession *session)
+{
+	BridgeProducer *producer = session->producer;
+	BridgePosition position = session->position;
+	int64_t		deadline = bridge_clock_ms() + BEGIN_MS;
+	struct pollfd fds[] = {
+		{.fd = bridge_producer_fd(producer), .events = POLLIN},
+		{.fd = bridge_stop_fd(), .events = POLLIN}
+	};
+
+	if (producer->recorded_offset >= 0)
+		return BRIDGE_EXIT_OK;
+	position.ended_at = 0;
+	session->wait.reason = "waiting for kafka";
+	if (producer->recording_lsn == 0 && !bridge_producer_record(producer, &position))
+		return producer->code;
+	while (producer->recorded_offset < 0 && !producer->failed &&
+		   !bridge_stop_requested() && bridge_clock_ms() < deadline &&
+		   bridge_ask_beat(&session->pulse))
+	{
+		poll(fds, 2, SERVE_MS);
+		bridge_producer_serve(producer);
+	}
+	session->wait.reason = NULL;
+	if (producer->failed)
+		return producer->code;
+	return producer->recorded_offset >= 0 ? BRIDGE_EXIT_OK :
+		unhealthy(BRIDGE_SESSION_RETRY, bridge_trouble_or("kafka cannot be reached"));
+}
+
 /* Until all that Kafka had at the start of the process is behind. */
 static int
 open_tail(BridgeSession *session)
@@ -332,12 +380,16 @@ open_tail(BridgeSession *session)
 
 	if (stream->compared)
 		return BRIDGE_EXIT_OK;
+	session->wait.left = session->position.ended_at > 0 ? &session->producer->ends :
+		NULL;
 	if (!bridge_tail_open(session->config, &from, &found, &session->pulse,
-						  &stream->tail))
+						  &session->wait, &stream->tail))
 	{
 		bridge_ends_free(&found);
 		return unhealthy(BRIDGE_SESSION_RETRY,
-						 bridge_trouble_or("kafka cannot be reached"));
+						 bridge_trouble_or(session->wait.reason != NULL ?
+										   session->wait.reason :
+										   "kafka cannot be reached"));
 	}
 	if (!check_ends(session, &found))
 		return BRIDGE_EXIT_LOST;
@@ -378,7 +430,9 @@ bridge_session_open(BridgeSession *session)
 	if (code != BRIDGE_EXIT_OK)
 		return code;
 	place_stream(session);
-	code = open_tail(session);
+	code = take_back_end(session);
+	if (code == BRIDGE_EXIT_OK)
+		code = open_tail(session);
 	if (code == BRIDGE_EXIT_OK)
 		tell_start(session);
 	return code;

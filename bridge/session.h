@@ -37,6 +37,7 @@ typedef struct BridgeSession
 	bool		measured;		/* the producer knows where partitions end */
 	uint64_t	idle_lsn;		/* the server had nothing more up to here */
 	uint64_t	confirmed_lsn;
+	BridgeTailWait wait;		/* for what may be on its way at a start */
 	BridgePulse pulse;			/* goes on while Kafka is asked */
 	int64_t		alive_at;		/* when the server last heard of us meanwhile */
 	int64_t		turned_at;		/* when the process last showed that it works */

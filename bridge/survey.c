@@ -209,12 +209,13 @@ bridge_survey_run(const BridgeConfig *config, PGconn *conn,
 {
 	static const BridgePlace everything = {0, 0, 0};
 	Reading		reading = {.conn = conn, .survey = survey};
+	BridgeTailWait wait = {0};
 	BridgeTail *tail;
 	BridgeExit	code = BRIDGE_EXIT_OK;
 
 	if (!run(conn, tables))
 		return BRIDGE_EXIT_FAILED;
-	if (!bridge_tail_open(config, &everything, survey->ends, NULL, &tail))
+	if (!bridge_tail_open(config, &everything, survey->ends, NULL, &wait, &tail))
 		return BRIDGE_EXIT_KAFKA;
 	if (tail != NULL)
 		code = read_topics(&reading, tail);

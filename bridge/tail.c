@@ -3,10 +3,11 @@
  *
  * A producer that is gone may still have requests on their way, hence the
  * wait for ends that stand still; that of bank.dead need not, since the other
- * roles write there too, at any time.  A partition has what one producer wrote to
- * it without holes; where one is met nevertheless, an event is not sent
- * behind a higher version of its account, which a compacted topic would then
- * forget.
+ * roles write there too, at any time.  And what it had written may not be shown
+ * before a replica has it, or is given up, hence the longer one.  A partition
+ * has what one producer wrote to it without holes; where one is met
+ * nevertheless, an event is not sent behind a higher version of its account,
+ * which a compacted topic would then forget.
  *
  * Memory: what the cursors fetch ahead, and the versions of a partition in
  * which a hole was met.
@@ -24,11 +25,12 @@
 #include "database.h"
 #include "kafka.h"
 #include "log.h"
+#include "replicas.h"
 #include "role.h"
 #include "trouble.h"
 #include "versions.h"
 
-#define TOPICS (BRIDGE_EVENT_TOPICS + 1)
+#define TOPICS BRIDGE_REPLICAS_TOPICS
 #define SETTLE_TICK_MS 100
 #define SETTLE_LIMIT_MS 60000
 
@@ -66,6 +68,7 @@ struct BridgeTail
 	TailTopic	topics[TOPICS];
 	rd_kafka_topic_partition_list_t *list;	/* all partitions, in this order */
 	const BridgePulse *pulse;	/* goes on while Kafka is asked */
+	BridgeReplicas replicas;
 	BridgePlace last;			/* of all records */
 };
 
@@ -181,28 +184,101 @@ ask_begins(BridgeTail *tail)
 	return true;
 }
 
+/* *changed where leaders, or the sets in sync, are not what they were. */
+static bool
+ask_replicas(BridgeTail *tail, bool *changed)
+{
+	rd_kafka_topic_t *handles[TOPICS];
+	uint64_t	digest = tail->replicas.digest;
+	int			wrong;
+	rd_kafka_resp_err_t error;
+
+	for (int t = 0; t < TOPICS; t++)
+		handles[t] = tail->topics[t].handle;
+	error = bridge_replicas_ask(tail->client, handles, &tail->replicas, &wrong,
+								tail->pulse);
+	*changed = tail->replicas.digest != digest;
+	return error == RD_KAFKA_RESP_ERR_NO_ERROR ||
+		unknown(tail->topics[wrong].name, error);
+}
+
+/* Nobody has written since one left that had nothing on its way. */
+static bool
+is_as_left(const BridgeTail *tail, const BridgeEnds *left)
+{
+	if (left == NULL)
+		return false;
+	for (int t = 0; t < BRIDGE_EVENT_TOPICS; t++)
+		for (int i = 0; i < tail->topics[t].count; i++)
+			if (tail->topics[t].partitions[i].cursor.end != bridge_ends_get(left, t, i))
+				return false;
+	return true;
+}
+
+/* Asks for all that must not move; *moved where something did. */
+static bool
+look(BridgeTail *tail, bool *moved)
+{
+	bool		changed = false;
+	bool		looked = tail->replicas.digest == 0 || tail->replicas.exist;
+
+	if (!ask_ends(tail, moved) || (looked && !ask_replicas(tail, &changed)))
+		return false;
+	*moved = *moved || changed;
+	return true;
+}
+
+/* Why a short wait may not do; NULL: it does.  Logged where it is new. */
+static const char *
+find_reason(const BridgeTail *tail, BridgeTailWait *wait)
+{
+	const BridgeReplicas *replicas = &tail->replicas;
+	const char *reason = NULL;
+
+	if (!is_as_left(tail, wait->left))
+		reason = replicas->lack ? "kafka has too few replicas in sync" :
+			replicas->hide ? "waiting for what kafka may not show yet" : NULL;
+	if (reason != NULL && reason != wait->reason)
+		bridge_log(BRIDGE_LOG_INFO, reason, "replica_lag_ms=%" PRId64 " wait_ms=%"
+				   PRId64, replicas->lag_ms, bridge_replicas_hide_ms(replicas));
+	wait->reason = reason;
+	return reason;
+}
+
 /* Between an answer and the next question at least, nothing has moved. */
 static bool
-wait_for_ends(BridgeTail *tail, int64_t settle_ms)
+wait_for_ends(BridgeTail *tail, int64_t settle_ms, BridgeTailWait *wait)
 {
-	int64_t		asked_at = bridge_clock_ms();
-	int64_t		limit = asked_at + SETTLE_LIMIT_MS + settle_ms;
-	int64_t		still_since = asked_at;
+	int64_t		began = bridge_clock_ms();
+	int64_t		asked_at;
+	int64_t		still_since = began;
+	int64_t		still_ms;
 	bool		moved;
 
 	do
 	{
 		asked_at = bridge_clock_ms();
-		if (!ask_ends(tail, &moved))
+		if (!look(tail, &moved))
+		{
+			wait->reason = NULL;
 			return false;
+		}
+		still_ms = settle_ms;
+		if (find_reason(tail, wait) != NULL)
+			still_ms += bridge_replicas_hide_ms(&tail->replicas);
 		if (moved)
 			still_since = bridge_clock_ms();
-		else if (asked_at - still_since >= settle_ms)
+		else if (asked_at - still_since >= still_ms &&
+				 (wait->reason == NULL || !tail->replicas.lack))
+		{
+			wait->reason = NULL;
 			return true;
+		}
 		bridge_stop_sleep(SETTLE_TICK_MS);
-	} while (bridge_clock_ms() < limit);
-	bridge_log(BRIDGE_LOG_WARNING, "somebody else writes to the topics",
-			   "settle_ms=%" PRId64, settle_ms);
+	} while (bridge_clock_ms() - began < SETTLE_LIMIT_MS + still_ms);
+	if (wait->reason == NULL)
+		bridge_log(BRIDGE_LOG_WARNING, "somebody else writes to the topics",
+				   "settle_ms=%" PRId64, settle_ms);
 	return false;
 }
 
@@ -382,7 +458,8 @@ note_ends(const BridgeTail *tail, BridgeEnds *ends)
 
 bool
 bridge_tail_open(const BridgeConfig *config, const BridgePlace *from,
-				 BridgeEnds *ends, const BridgePulse *pulse, BridgeTail **tail)
+				 BridgeEnds *ends, const BridgePulse *pulse, BridgeTailWait *wait,
+				 BridgeTail **tail)
 {
 	BridgeTail *opened = calloc(1, sizeof(BridgeTail));
 
@@ -392,7 +469,7 @@ bridge_tail_open(const BridgeConfig *config, const BridgePlace *from,
 	opened->pulse = pulse;
 	opened->client = bridge_cursor_client(config);
 	if (opened->client == NULL || !add_topics(opened) ||
-		!wait_for_ends(opened, config->kafka_settle_ms) ||
+		!wait_for_ends(opened, config->kafka_settle_ms, wait) ||
 		!note_ends(opened, ends) || !find_begins(opened, from))
 	{
 		bridge_tail_close(opened);

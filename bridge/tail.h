@@ -27,6 +27,14 @@ typedef enum BridgeTailAnswer
 
 typedef struct BridgeTail BridgeTail;
 
+/* What is known at a start of those before it, and what it waits for. */
+typedef struct BridgeTailWait
+{
+	const BridgeEnds *left;		/* where the last one ended that left nothing
+								 * on its way; NULL: it has not said so */
+	const char *reason;			/* of a long wait; NULL: there is none */
+} BridgeTailWait;
+
 /* What is asked for: an event, or a dead letter, which has no id. */
 typedef struct BridgeTailQuestion
 {
@@ -40,14 +48,17 @@ typedef struct BridgeTailQuestion
 
 /*
  * Waits until the ends of all partitions have stood still for
- * kafka.settle_ms, and finds where the records from the place on begin.
- * False, logged, where Kafka does not say or the process must stop.  *tail is
- * NULL where there is nothing to compare; the ends are noted in any case.
- * pulse, or NULL: what goes on while Kafka is asked, as long as the tail lives.
+ * kafka.settle_ms, and for as long as their leaders may wait for a replica
+ * before they show what they have; and finds where the records from the place on
+ * begin.  False, logged, where Kafka does not say or the process must stop.
+ * *tail is NULL where there is nothing to compare; the ends are noted in any
+ * case.  pulse, or NULL: what goes on while Kafka is asked, as long as the tail
+ * lives.
  */
 extern bool bridge_tail_open(const BridgeConfig *config,
 							 const BridgePlace *from, BridgeEnds *ends,
-							 const BridgePulse *pulse, BridgeTail **tail);
+							 const BridgePulse *pulse, BridgeTailWait *wait,
+							 BridgeTail **tail);
 
 /* Notes where the partitions of events end now; false as bridge_tail_open. */
 extern bool bridge_tail_ask_ends(const BridgeConfig *config, BridgeEnds *ends);

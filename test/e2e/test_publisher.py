@@ -318,6 +318,22 @@ def test_position_written_late(stack):
     stack.quiet()
 
 
+def test_last_word_is_taken_back(stack):
+    """What an orderly end says holds until the next publisher begins, which says
+    so before it sends anything."""
+    stack.customer('BRL')
+    stop_bridge(stack)
+    words = ('-C', '-e', '-q', '-f', '%o %s\n')
+    offset, _, last = position_records(stack, *words, '-o', '-1')[0].partition(' ')
+    stack.customer('BRL')
+    stack.up()
+    stack.published()
+    following = position_records(stack, *words, '-o', str(int(offset) + 1))[0].partition(' ')[2]
+    last, following = json.loads(last), json.loads(following)
+    assert last.pop('ended_at') == int(offset)
+    assert following == last
+
+
 ROWS = 200
 ROW_BYTES = 400000
 QUEUE_BYTES = 10 * 2**20    # what the publisher may have in hand, and some

@@ -1,9 +1,14 @@
-/* The position record, and the epoch it tells. */
+/* The position record, the epoch it tells, and which one is a last word. */
 #include "position.h"
 
 #include <string.h>
 
+#include "metrics.h"
+#include "mock.h"
+#include "role.h"
 #include "tap.h"
+
+static Mock mock;
 
 static BridgePosition
 sample(void)
@@ -56,6 +61,52 @@ test_record_without_publication(void)
 	tap_ok(bridge_position_parse(old, strlen(old), &back), "an older bridge's record");
 	tap_is_text(back.publication.rows, "", "says nothing of the publication");
 	tap_ok(!bridge_position_parse(odd, strlen(odd), &back), "one that is none");
+}
+
+static void
+test_last_word(void)
+{
+	BridgePosition position = sample();
+	BridgePosition back = {0};
+	char		text[BRIDGE_POSITION_SIZE];
+	size_t		length = bridge_position_format(&position, text);
+
+	bridge_position_parse(text, length, &back);
+	tap_ok(back.ended_at == 0, "a record is no last word");
+	position.ended_at = INT64_MAX;
+	length = bridge_position_format(&position, text);
+	tap_ok(bridge_position_parse(text, length, &back) && back.ended_at == INT64_MAX,
+		   "unless it says so");
+}
+
+/* Writes a record, and gives what is read of the last word then. */
+static int64_t
+last_word_after(uint64_t lsn, int64_t ended_at)
+{
+	BridgeEnds	none = {0};
+	BridgePosition position = sample();
+	BridgePosition found = {0};
+
+	position.lsn = lsn;
+	position.ended_at = ended_at;
+	if (!bridge_position_write(&mock.config, &position, &none) ||
+		bridge_position_read(&mock.config, &found, NULL, NULL) != BRIDGE_POSITION_FOUND)
+		return -1;
+	return found.ended_at;
+}
+
+static void
+test_last_word_in_kafka(void)
+{
+	uint64_t	lsn = sample().lsn;
+
+	tap_is_int(last_word_after(lsn, 0), 0, "nobody has ended");
+	tap_is_int(last_word_after(lsn, 1), 1, "a last word behind its writer's record");
+	tap_is_int(last_word_after(lsn, 0), 0, "is over once somebody begins");
+	tap_is_int(last_word_after(lsn, 2), 0, "and none where somebody began before it");
+	tap_is_int(last_word_after(lsn, 4), 4, "another one");
+	tap_is_int(last_word_after(lsn - 1, 0), 0, "a record written late ends it too");
+	tap_is_int(last_word_after(lsn - 1, 6), 0, "and is no last word itself");
 }
 
 static void
@@ -129,6 +180,13 @@ main(void)
 	test_late();
 	test_round_trip();
 	test_record_without_publication();
+	test_last_word();
 	test_epoch();
+	bridge_metrics_create();
+	bridge_stop_catch(-1, 0);
+	mock_start(&mock, 1, "");
+	rd_kafka_mock_topic_create(mock.cluster, BANK_TOPIC_BRIDGE, 1, 1);
+	test_last_word_in_kafka();
+	mock_stop(&mock);
 	return tap_done();
 }

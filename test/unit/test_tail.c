@@ -16,6 +16,7 @@
 #define RTT_MS 300
 #define ROUNDS 16
 #define MANY_PARTITIONS 8
+#define BRIEFLY 30				/* beats, of which a tick has some */
 #define ACCOUNT "6f9619ff-8b86-4011-b42d-00c04fc964ff"
 #define OTHER "7f9619ff-8b86-4011-b42d-00c04fc964ff"
 
@@ -76,9 +77,10 @@ open_from(int epoch, int lsn)
 {
 	BridgePlace from = {epoch, (uint64_t) lsn, 0};
 	BridgeEnds	ends = {0};
+	BridgeTailWait wait = {0};
 	BridgeTail *tail;
 
-	if (!bridge_tail_open(&mock.config, &from, &ends, NULL, &tail))
+	if (!bridge_tail_open(&mock.config, &from, &ends, NULL, &wait, &tail))
 		tap_ok(false, "the tail is opened");
 	bridge_ends_free(&ends);
 	return tail;
@@ -157,6 +159,8 @@ typedef struct Beats
 {
 	int			count;
 	int			limit;
+	BridgeTailWait wait;
+	bool		reasoned;		/* a long wait was under way */
 } Beats;
 
 static bool
@@ -164,6 +168,7 @@ beat(void *context)
 {
 	Beats	   *beats = context;
 
+	beats->reasoned = beats->reasoned || beats->wait.reason != NULL;
 	return ++beats->count <= beats->limit;
 }
 
@@ -174,7 +179,8 @@ open_beside(Beats *beats)
 	BridgePlace from = {2, 10, 0};
 	BridgeEnds	ends = {0};
 	BridgeTail *tail;
-	bool		opened = bridge_tail_open(&mock.config, &from, &ends, &pulse, &tail);
+	bool		opened = bridge_tail_open(&mock.config, &from, &ends, &pulse,
+										  &beats->wait, &tail);
 
 	bridge_tail_close(tail);
 	bridge_ends_free(&ends);
@@ -208,6 +214,31 @@ test_slow_network(void)
 	tap_is_int(beats.count, 3, "and nothing more is asked");
 }
 
+/* Leaders of this cluster do not say how long they wait for a replica. */
+static void
+test_replicas(void)
+{
+	Beats		beats = {.limit = 10000};
+	BridgeEnds	left = {0};
+
+	write_balance(ACCOUNT, 1, 2, 60, "c");
+	bridge_tail_ask_ends(&mock.config, &left);
+	beats.wait.left = &left;
+	tap_ok(open_beside(&beats) && !beats.reasoned,
+		   "what an orderly end has left is all there is");
+	write_balance(ACCOUNT, 2, 2, 61, "c");
+	beats.limit = beats.count + BRIEFLY;
+	tap_ok(!open_beside(&beats) && beats.reasoned,
+		   "unless something was written since");
+	beats = (Beats)
+	{
+		.limit = BRIEFLY
+	};
+	tap_ok(!open_beside(&beats) && beats.reasoned,
+		   "where nobody said so, what replicas hide is waited for");
+	bridge_ends_free(&left);
+}
+
 int
 main(void)
 {
@@ -221,6 +252,9 @@ main(void)
 	mock_stop(&mock);
 	mock_start(&mock, MANY_PARTITIONS, "settle_ms = 50");
 	test_slow_network();
+	mock_stop(&mock);
+	mock_start_replicated(&mock, 2, PARTITIONS, "settle_ms = 50");
+	test_replicas();
 	mock_stop(&mock);
 	return tap_done();
 }
