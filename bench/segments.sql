@@ -3,7 +3,7 @@
 -- the most would be stopped the most.
 DO $$
 BEGIN
-    FOR n IN 1 .. 128 LOOP
+    FOR n IN 1 .. 448 LOOP
         PERFORM pg_logical_emit_message(false, 'bench', 'fills a file');
         PERFORM pg_switch_wal();
     END LOOP;

@@ -11,8 +11,8 @@
  * the others; the same key twice in a batch is one transfer.
  *
  * Locks: customers' accounts in the order of their ids, waiting; for a batch of
- * one holder, before them and not longer than until they are locked, an advisory
- * lock on his id.
+ * one holder, before they are found and until they are locked, an advisory lock
+ * on his id.
  *
  * Raises: LG009, LG019; 22004, 22023; 40001 as relation.c says.  What else a
  * single transfer would raise is the item's result.
@@ -280,31 +280,40 @@ lock_accounts(Batch *batch)
 	}
 }
 
-/* False where the accounts to be locked have several holders. */
+/* The holder of the first account that is paid from, if there is such an account. */
 static bool
-find_only_holder(const Batch *batch, pg_uuid_t *holder)
+find_first_holder(Batch *batch, pg_uuid_t *holder)
 {
-	bool		found = false;
+	BankAccount account;
+	int			i = 0;
 
+	while (i < batch->nitems && batch->items[i].fault != 0)
+		i++;
+	if (i == batch->nitems ||
+		!bank_ledger_find_account(&batch->ledger, &batch->items[i].transfer.from_account,
+								  &account) ||
+		account.is_settlement)
+		return false;
+	*holder = account.customer_id;
+	return true;
+}
+
+static bool
+is_only_holder(const Batch *batch, const pg_uuid_t *holder)
+{
 	for (int i = 0; i < batch->naccounts; i++)
-	{
-		const BankAccount *account = &batch->accounts[i];
-
-		if (!batch->is_needed[i])
-			continue;
-		if (found && bank_uuid_compare(&account->customer_id, holder) != 0)
+		if (batch->is_needed[i] &&
+			bank_uuid_compare(&batch->accounts[i].customer_id, holder) != 0)
 			return false;
-		*holder = account->customer_id;
-		found = true;
-	}
-	return found;
+	return true;
 }
 
 /*
- * Locks the accounts in turn with other batches of the holder, with which they
- * are likely to share some.  Who waits for one of the first has locked few, and
- * would be overtaken again and again; his snapshot meanwhile keeps pages from
- * being cleared, so that rows no longer find room where they are.
+ * Finds and locks the accounts in turn with other batches of the holder, with
+ * which they are likely to share some.  Who waits for one of the first has
+ * locked few, and would be overtaken again and again; and what he found before
+ * would be of yesterday.  So one batch at a time looks for its accounts while
+ * the one before it posts.
  * A transaction that has written takes no turn, since others in the queue may
  * wait for rows that it has locked.
  */
@@ -313,10 +322,17 @@ lock_accounts_in_turn(Batch *batch)
 {
 	pg_uuid_t	holder;
 	bool		in_turn = !TransactionIdIsValid(GetTopTransactionIdIfAny()) &&
-	find_only_holder(batch, &holder);
+	find_first_holder(batch, &holder);
 
 	if (in_turn)
 		(void) bank_advisory_lock(BANK_LOCK_BATCH, &holder, false);
+	find_accounts(batch);
+	assign_items(batch);
+	if (in_turn && !is_only_holder(batch, &holder))
+	{
+		bank_advisory_unlock(BANK_LOCK_BATCH, &holder);
+		in_turn = false;
+	}
 	lock_accounts(batch);
 	if (in_turn)
 		bank_advisory_unlock(BANK_LOCK_BATCH, &holder);
@@ -520,8 +536,6 @@ transfer_batch_body(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	read_items(fcinfo, &batch);
 	bank_ledger_open(&batch.ledger, BANK_OPEN_WRITE);
-	find_accounts(&batch);
-	assign_items(&batch);
 	post_items(&batch);
 	bank_ledger_close(&batch.ledger);
 	return_items(&batch, (ReturnSetInfo *) fcinfo->resultinfo);

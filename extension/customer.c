@@ -117,7 +117,7 @@ update_status(BankCustomer *customer)
 	ItemPointerData place = customer->place;
 	BankRow		row = {0};
 
-	if (bank_relation_lock(&customer->table, &place,
+	if (bank_relation_lock(&customer->table, &place, false,
 						   may_wait ? LockWaitBlock : LockWaitSkip, bank_row_take_place,
 						   &customer->place) != BANK_LOCK_TAKEN)
 		bank_errors_raise_in_progress(psprintf("The row of customer %s is locked by another transaction.",

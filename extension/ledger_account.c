@@ -205,15 +205,18 @@ bank_ledger_find_accounts_of(BankLedger *ledger, const pg_uuid_t *customer_id)
 	return accounts;
 }
 
-/* Locks an account found before and reads what it is now. */
+/*
+ * Locks an account found before, and reads what it is now: where nothing was
+ * appended to it and its row is still the same, what was found.
+ */
 BankLockResult
 bank_ledger_lock_account(BankLedger *ledger, BankAccount *account,
 						 LockWaitPolicy policy)
 {
 	ItemPointerData place = account->place;
 
-	return bank_relation_lock(bank_ledger_account_table(ledger), &place, policy,
-							  take_account, account);
+	return bank_relation_lock(bank_ledger_account_table(ledger), &place,
+							  !account->is_changed, policy, take_account, account);
 }
 
 static void

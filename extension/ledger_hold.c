@@ -249,7 +249,7 @@ lock_hold(BankLedger *ledger, BankHold *hold)
 	bool		may_wait = ledger->mode == BANK_OPEN_WRITE;
 	ItemPointerData place = hold->place;
 
-	if (bank_relation_lock(bank_ledger_hold_table(ledger), &place,
+	if (bank_relation_lock(bank_ledger_hold_table(ledger), &place, false,
 						   may_wait ? LockWaitBlock : LockWaitSkip, bank_row_take_place,
 						   &hold->place) != BANK_LOCK_TAKEN)
 		bank_errors_raise_in_progress(psprintf("The row of hold %s is locked by another transaction.",

@@ -413,10 +413,11 @@ bank_relation_scan(BankRelation *table, const BankScan *scan)
 
 /*
  * Locks the row that was found at a place, and calls back with its newest
- * version.  Waits or answers BANK_LOCK_BUSY, as the policy says.
+ * version; where the caller has the version of the place, only with another.
+ * Waits or answers BANK_LOCK_BUSY, as the policy says.
  */
 BankLockResult
-bank_relation_lock(BankRelation *table, const ItemPointerData *place,
+bank_relation_lock(BankRelation *table, const ItemPointerData *place, bool is_read,
 				   LockWaitPolicy policy, BankRowCallback callback, void *context)
 {
 	ItemPointerData newest = *place;
@@ -436,7 +437,10 @@ bank_relation_lock(BankRelation *table, const ItemPointerData *place,
 		elog(ERROR, "could not lock a row of \"%s\": result %d",
 			 table->known->shape->table, (int) result);
 	require_visible(table, table->slot);
-	call_back_with_found(table, callback, context);
+	if (is_read && !failure.traversed)
+		ExecClearTuple(table->slot);
+	else
+		call_back_with_found(table, callback, context);
 	return BANK_LOCK_TAKEN;
 }
 

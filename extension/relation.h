@@ -106,7 +106,7 @@ extern void bank_relation_scan_visible(BankRelation *table, BankRowCallback call
 									   void *context);
 extern void bank_relation_scan(BankRelation *table, const BankScan *scan);
 extern BankLockResult bank_relation_lock(BankRelation *table,
-										 const ItemPointerData *place,
+										 const ItemPointerData *place, bool is_read,
 										 LockWaitPolicy policy,
 										 BankRowCallback callback, void *context);
 extern void bank_relation_insert(BankRelation *table, const BankRow *row);
