@@ -78,6 +78,25 @@ wait_patiently(PGconn *conn)
 	return conn;
 }
 
+/* A warning of the server, as that it waits for a standby, is one of ours. */
+static void
+log_remark(void *argument, const PGresult *remark)
+{
+	const char *severity = PQresultErrorField(remark, PG_DIAG_SEVERITY_NONLOCALIZED);
+	bool		warns = severity != NULL && strcmp(severity, "WARNING") == 0;
+
+	(void) argument;
+	bridge_log(warns ? BRIDGE_LOG_WARNING : BRIDGE_LOG_DEBUG, "database remarks",
+			   "text=%s", PQresultErrorMessage(remark));
+}
+
+/* libpq would write them to standard error, in the server's form. */
+void
+bridge_database_log_remarks(PGconn *conn)
+{
+	PQsetNoticeReceiver(conn, log_remark, NULL);
+}
+
 PGconn *
 bridge_database_connect(const char *dsn, BridgeDatabaseMode mode)
 {
@@ -98,7 +117,10 @@ bridge_database_connect(const char *dsn, BridgeDatabaseMode mode)
 		conn = wait_patiently(begin(PQconnectStartParams, dsn, mode, known));
 	}
 	if (PQstatus(conn) == CONNECTION_OK)
+	{
+		bridge_database_log_remarks(conn);
 		return conn;
+	}
 	refuse(*PQerrorMessage(conn) != '\0' ? PQerrorMessage(conn) :
 		   "no connection in time");
 	PQfinish(conn);

@@ -21,6 +21,9 @@ typedef enum BridgeDatabaseMode
 extern PGconn *bridge_database_connect(const char *dsn,
 									   BridgeDatabaseMode mode);
 
+/* What the server remarks from now on goes to the log. */
+extern void bridge_database_log_remarks(PGconn *conn);
+
 /* Runs a query that gives rows; NULL, logged, where it fails. */
 extern PGresult *bridge_database_query(PGconn *conn, const char *query,
 									   const char *const *values, int count);

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "database.h"
 #include "hosts.h"
 #include "log.h"
 #include "role.h"
@@ -197,14 +198,6 @@ claim_generation(BridgeStore *store)
 	return true;
 }
 
-/* What the server remarks would go to standard error, in its own form. */
-static void
-note_remark(void *argument, const char *message)
-{
-	(void) argument;
-	bridge_log(BRIDGE_LOG_DEBUG, "database remarks", "text=%s", message);
-}
-
 static bool
 begin_session(BridgeStore *store)
 {
@@ -240,7 +233,7 @@ bridge_store_connect(BridgeStore *store)
 	store->connection = PQconnectStartParams(keywords, values, 1);
 	if (store->connection == NULL)
 		return fail(store, "out of memory");
-	PQsetNoticeProcessor(store->connection, note_remark, NULL);
+	bridge_database_log_remarks(store->connection);
 	if (PQstatus(store->connection) == CONNECTION_BAD)
 		return fail_connection(store);
 	return finish_connect(store, deadline) && begin_session(store);

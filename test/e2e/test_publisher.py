@@ -3,6 +3,7 @@ that are not the journal's."""
 import contextlib
 import json
 import random
+import re
 import signal
 import subprocess
 import time
@@ -230,6 +231,22 @@ def test_foreign_table_at_the_start(stack):
     with foreign_table(stack):
         with own_bridge('publish', http_port='0') as bridge:
             assert bridge.wait(60) == 3
+
+
+def test_remarks_of_the_server_are_log_lines(stack):
+    """Whatever it remarks, and in how many lines."""
+    stack.ledger.rows("CREATE FUNCTION public.remark() RETURNS event_trigger LANGUAGE plpgsql AS "
+                      "$$BEGIN RAISE WARNING E'two\\nlines'; END$$")
+    stack.ledger.rows('CREATE EVENT TRIGGER remark ON ddl_command_end '
+                      'EXECUTE FUNCTION public.remark()')
+    try:
+        with own_bridge('init') as bridge:
+            assert bridge.wait(60) == 0, bridge.said()
+    finally:
+        stack.ledger.rows('DROP EVENT TRIGGER remark')
+        stack.ledger.rows('DROP FUNCTION public.remark()')
+    assert re.search('level=warning .*"database remarks" text="WARNING:  two lines', bridge.said())
+    assert all(line.startswith('time=') for line in bridge.said().splitlines())
 
 
 @pytest.fixture(name='short_timeout')
