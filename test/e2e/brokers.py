@@ -174,9 +174,10 @@ def run_once(*words, **settings):
         assert bridge.wait(120) == 0, bridge.said()
 
 
-def slot_is_free(stack):
-    return stack.session().row("SELECT NOT active AS free FROM pg_replication_slots "
-                               "WHERE slot_name = 'bank_bridge'")['free']
+def publisher_is_gone(stack):
+    """For the server too, which may be the last to see that a way is lost."""
+    return not stack.session().rows("SELECT 1 FROM pg_stat_activity "
+                                    "WHERE usename = 'bank_publish'")
 
 
 @contextlib.contextmanager
@@ -196,7 +197,7 @@ def bridge_on(stack, brokers, **settings):
                 bridge.terminate()
                 assert bridge.wait(60) == 0, bridge.said()
     finally:
-        eventually(lambda: slot_is_free(stack), 'the server has let go of the bridge', FREE_S)
+        eventually(lambda: publisher_is_gone(stack), 'the server has let go of the bridge', FREE_S)
         run_once('rebuild')
         stack.up()
 
