@@ -189,22 +189,33 @@ ask_why(rd_kafka_t *client, rd_kafka_topic_t *topic)
 						BANK_TOPIC_BRIDGE);
 }
 
-/* The topic's one partition: its first offset, and behind its last. */
+/* Asks for an offset of the topic's one partition. */
 static rd_kafka_resp_err_t
-ask_ends(rd_kafka_t *client, int64_t *low, int64_t *high, const BridgePulse *pulse)
+ask_offset(rd_kafka_t *client, int64_t which, int64_t *offset, const BridgePulse *pulse)
 {
 	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
 	rd_kafka_topic_partition_t *place =
 	rd_kafka_topic_partition_list_add(list, BANK_TOPIC_BRIDGE, 0);
-	rd_kafka_resp_err_t error =
-	bridge_ask_offsets(client, list, RD_KAFKA_OFFSET_END, pulse);
+	rd_kafka_resp_err_t error = bridge_ask_offsets(client, list, which, pulse);
 
-	*high = place->offset;
-	if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
-		error = bridge_ask_offsets(client, list, RD_KAFKA_OFFSET_BEGINNING, pulse);
-	*low = place->offset;
+	*offset = place->offset;
 	rd_kafka_topic_partition_list_destroy(list);
 	return error;
+}
+
+rd_kafka_resp_err_t
+bridge_position_end(rd_kafka_t *client, int64_t *end, const BridgePulse *pulse)
+{
+	return ask_offset(client, RD_KAFKA_OFFSET_END, end, pulse);
+}
+
+static rd_kafka_resp_err_t
+ask_ends(rd_kafka_t *client, int64_t *low, int64_t *high, const BridgePulse *pulse)
+{
+	rd_kafka_resp_err_t error = bridge_position_end(client, high, pulse);
+
+	return error != RD_KAFKA_RESP_ERR_NO_ERROR ? error :
+		ask_offset(client, RD_KAFKA_OFFSET_BEGINNING, low, pulse);
 }
 
 static BridgePositionFound

@@ -74,6 +74,10 @@ extern BridgePositionFound bridge_position_read(const BridgeConfig *config,
 												BridgeEnds *ends,
 												const BridgePulse *pulse);
 
+/* Where the next record would stand. */
+extern rd_kafka_resp_err_t bridge_position_end(rd_kafka_t *client, int64_t *end,
+											   const BridgePulse *pulse);
+
 /*
  * What speaks against a ledger being the one that was published: its system,
  * its timeline, or its WAL, which ends before.  NULL: nothing does.

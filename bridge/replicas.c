@@ -41,6 +41,9 @@ look_at_partition(BridgeReplicas *replicas, int topic,
 {
 	int			least = replicas->least[topic];
 
+	/* A topic that wants more than it has is content with all. */
+	if (least > partition->replica_cnt)
+		least = partition->replica_cnt;
 	replicas->digest = replicas->digest * 31 + digest_partition(partition);
 	if (partition->replica_cnt <= 1)
 		return;
@@ -217,7 +220,8 @@ assume(BridgeReplicas *replicas, rd_kafka_resp_err_t error)
 		replicas->lag_ms = ASSUMED_LAG_MS;
 	bridge_log(BRIDGE_LOG_WARNING, "kafka does not tell its settings",
 			   "error=%s assumed_" LAG_SETTING "=%" PRId64 " hint=%s",
-			   rd_kafka_err2str(error), replicas->lag_ms,
+			   error != RD_KAFKA_RESP_ERR_NO_ERROR ? rd_kafka_err2str(error) :
+			   "there is no " LAG_SETTING, replicas->lag_ms,
 			   "Let the bridge's user describe the configuration of the cluster"
 			   " and of topics bank.*.");
 }
@@ -243,7 +247,7 @@ ask_settings(rd_kafka_t *client, rd_kafka_topic_t *const *topics,
 		else if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
 			return error;
 	}
-	if (refused != RD_KAFKA_RESP_ERR_NO_ERROR)
+	if (refused != RD_KAFKA_RESP_ERR_NO_ERROR || replicas->lag_ms == 0)
 		assume(replicas, refused);
 	replicas->asked = true;
 	return RD_KAFKA_RESP_ERR_NO_ERROR;

@@ -214,13 +214,12 @@ refuse_position(const BridgeSession *session, const char *what,
  * next process asks Kafka, and refuses a slot that none of us moved.
  */
 static int
-begin_anew(const BridgeSession *session)
+begin_anew(const BridgeSession *session, const char *what)
 {
 	char		slot_lsn[BRIDGE_LSN_SIZE];
 
 	bridge_database_format_lsn(session->catalog.confirmed_lsn, slot_lsn);
-	bridge_log(BRIDGE_LOG_WARNING, "slot was moved while this process had it not",
-			   "slot=%s slot_lsn=%s", BANK_SLOT, slot_lsn);
+	bridge_log(BRIDGE_LOG_WARNING, what, "slot=%s slot_lsn=%s", BANK_SLOT, slot_lsn);
 	return BRIDGE_EXIT_FAILED;
 }
 
@@ -251,7 +250,8 @@ judge_position(const BridgeSession *session)
 	if (wrong != NULL)
 		return refuse_position(session, wrong, "Run bank-bridge rebuild --new-epoch.");
 	if (session->catalog.confirmed_lsn > position->lsn)
-		return session->placed ? begin_anew(session) :
+		return session->placed ?
+			begin_anew(session, "slot was moved while this process had it not") :
 			refuse_stream(session, "slot was recreated or moved by somebody else");
 	return BRIDGE_EXIT_OK;
 }
@@ -271,16 +271,64 @@ judge_publication(BridgeSession *session)
 	return BRIDGE_EXIT_OK;
 }
 
+static int
+kafka_is_away(void)
+{
+	return unhealthy(BRIDGE_SESSION_RETRY, bridge_trouble_or("kafka cannot be reached"));
+}
+
+/* Until the record on its way, where there is one, is acknowledged. */
+static int
+await_record(BridgeSession *session)
+{
+	BridgeProducer *producer = session->producer;
+	int64_t		deadline = bridge_clock_ms() + BEGIN_MS;
+	struct pollfd fds[] = {
+		{.fd = bridge_producer_fd(producer), .events = POLLIN},
+		{.fd = bridge_stop_fd(), .events = POLLIN}
+	};
+
+	session->wait.reason = "waiting for kafka";
+	while (producer->recording_lsn != 0 && !producer->failed &&
+		   !bridge_stop_requested() && bridge_clock_ms() < deadline &&
+		   bridge_ask_beat(&session->pulse))
+	{
+		poll(fds, 2, SERVE_MS);
+		bridge_producer_serve(producer);
+	}
+	session->wait.reason = NULL;
+	if (producer->failed)
+		return producer->code;
+	return producer->recording_lsn == 0 ? BRIDGE_EXIT_OK : kafka_is_away();
+}
+
 /*
- * The first session of the process asks Kafka; later ones know, but not whether
- * somebody else has begun since one ended.
+ * While a session was away, another process may have had the slot, and a server
+ * that was killed may have put it back since.
  */
+static int
+require_last_word(BridgeSession *session)
+{
+	BridgeProducer *producer = session->producer;
+	int64_t		end;
+	int			code = await_record(session);
+
+	if (code != BRIDGE_EXIT_OK || producer->recorded_offset < 0)
+		return code;
+	if (bridge_position_end(producer->client, &end, &session->pulse) !=
+		RD_KAFKA_RESP_ERR_NO_ERROR)
+		return kafka_is_away();
+	return end == producer->recorded_offset + 1 ? BRIDGE_EXIT_OK :
+		begin_anew(session, "another publisher worked while this process had no session");
+}
+
+/* The first session of the process asks Kafka what was published; later ones know. */
 static int
 find_position(BridgeSession *session)
 {
 	session->position.ended_at = 0;
 	if (session->placed)
-		return BRIDGE_EXIT_OK;
+		return require_last_word(session);
 	switch (bridge_position_read(session->config, &session->position,
 								 &session->producer->ends, &session->pulse))
 	{
@@ -292,7 +340,7 @@ find_position(BridgeSession *session)
 		case BRIDGE_POSITION_UNKNOWN:
 			break;
 	}
-	return unhealthy(BRIDGE_SESSION_RETRY, bridge_trouble_or("kafka cannot be reached"));
+	return kafka_is_away();
 }
 
 static void
@@ -344,30 +392,13 @@ take_back_end(BridgeSession *session)
 {
 	BridgeProducer *producer = session->producer;
 	BridgePosition position = session->position;
-	int64_t		deadline = bridge_clock_ms() + BEGIN_MS;
-	struct pollfd fds[] = {
-		{.fd = bridge_producer_fd(producer), .events = POLLIN},
-		{.fd = bridge_stop_fd(), .events = POLLIN}
-	};
 
 	if (producer->recorded_offset >= 0)
 		return BRIDGE_EXIT_OK;
 	position.ended_at = 0;
-	session->wait.reason = "waiting for kafka";
 	if (producer->recording_lsn == 0 && !bridge_producer_record(producer, &position))
 		return producer->code;
-	while (producer->recorded_offset < 0 && !producer->failed &&
-		   !bridge_stop_requested() && bridge_clock_ms() < deadline &&
-		   bridge_ask_beat(&session->pulse))
-	{
-		poll(fds, 2, SERVE_MS);
-		bridge_producer_serve(producer);
-	}
-	session->wait.reason = NULL;
-	if (producer->failed)
-		return producer->code;
-	return producer->recorded_offset >= 0 ? BRIDGE_EXIT_OK :
-		unhealthy(BRIDGE_SESSION_RETRY, bridge_trouble_or("kafka cannot be reached"));
+	return await_record(session);
 }
 
 /* Until all that Kafka had at the start of the process is behind. */

@@ -206,17 +206,18 @@ bank_ledger_find_accounts_of(BankLedger *ledger, const pg_uuid_t *customer_id)
 }
 
 /*
- * Locks an account found before, and reads what it is now: where nothing was
- * appended to it and its row is still the same, what was found.
+ * Locks an account found before, and reads what it is now: where this call has
+ * not touched it and its row is still the same, what was found.
  */
 BankLockResult
 bank_ledger_lock_account(BankLedger *ledger, BankAccount *account,
 						 LockWaitPolicy policy)
 {
 	ItemPointerData place = account->place;
+	bool		is_as_found = !account->is_changed && !account->is_without_due;
 
-	return bank_relation_lock(bank_ledger_account_table(ledger), &place,
-							  !account->is_changed, policy, take_account, account);
+	return bank_relation_lock(bank_ledger_account_table(ledger), &place, is_as_found,
+							  policy, take_account, account);
 }
 
 static void

@@ -13,6 +13,7 @@ import pytest
 import checker
 from brokers import stop_bridge
 from faults import own_bridge, require_ended, under_load
+from proxy import Proxy
 from stack import RUN, ended, eventually, kill
 
 KILLS = 5
@@ -349,6 +350,48 @@ def test_last_word_is_taken_back(stack):
     last, following = json.loads(last), json.loads(following)
     assert last.pop('ended_at') == int(offset)
     assert following == last
+
+
+@contextlib.contextmanager
+def slot_put_back(stack):
+    """After the block the slot is where it was before, as after a crash."""
+    copy = 'SELECT pg_copy_logical_replication_slot(%s, %s)'
+    drop = 'SELECT pg_drop_replication_slot(%s)'
+    stack.ledger.rows(copy, 'bank_bridge', 'kept')
+    try:
+        yield
+        eventually(lambda: reader(stack) is None, 'the slot is free again')
+        stack.ledger.rows(drop, 'bank_bridge')
+        stack.ledger.rows(copy, 'kept', 'bank_bridge')
+    finally:
+        stack.ledger.rows(drop, 'kept')
+
+
+def test_another_worked_while_the_server_was_away(stack):
+    """Who had no session knows nothing of what was sent meanwhile, wherever the
+    slot is."""
+    _, payer, payee = stack.customer('BRL', 'BRL', money=100)
+    stop_bridge(stack)
+    socket_path = '{PGHOST}/.s.PGSQL.{PGPORT}'.format(**stack.env)
+    with Proxy(socket_path) as way, own_bridge(
+            'publish', http_port='0',
+            publish_dsn=f'host=127.0.0.1 port={way.port} dbname=bank user=bank_publish') as first:
+        stack.published()
+        way.target = '/nowhere'
+        way.cut()
+        eventually(lambda: reader(stack) is None, 'the slot is free')
+        with slot_put_back(stack):
+            with own_bridge('publish', http_port='0') as second:
+                stack.transfer(payer, payee, 1)
+                stack.published()
+                second.terminate()
+                assert second.wait(60) == 0
+        way.target = socket_path
+        assert first.wait(60) == 1
+        assert 'another publisher worked' in first.said()
+    stack.up()
+    stack.quiet()
+    checker.require_sound(stack)
 
 
 ROWS = 200

@@ -260,6 +260,7 @@ def require_listed(stack, after, lost, seen):
     versions = {(account, entry['version'], entry['balance'], entry['held'],
                  checker.rfc3339(entry['dated']))
                 for account, entries in after.entries().items() for entry in entries}
+    dates = {(account, version, dated) for account, version, _, _, dated in versions}
     sealed = {(seal['number'], seal['root'].hex()) for seal in after.seals}
     expected = {record.id[1] for record in seen
                 if record.topic == 'bank.transfers' and record.id[1] in lost}
@@ -273,6 +274,9 @@ def require_listed(stack, after, lost, seen):
             if (record.key, value['version'], value['balance'], value['held'],
                     value['occurred_at']) not in versions:
                 expected.add(record.id[1])
+        if record.topic == 'bank.accounts':
+            if (record.key, value['version'], value['occurred_at']) not in dates:
+                expected.add(record.id[1].removesuffix(':status'))
     assert phantoms(stack, 'kafka') == expected
     assert phantoms(stack, 'bacen') == told
     assert phantoms(stack, 'search') <= expected
