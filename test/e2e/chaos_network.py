@@ -43,6 +43,7 @@ def bridge_by_proxies(stack):
     with ways.kafka, ways.server, ways.redis, brokers, \
             bridge_on(stack, brokers, **ways.settings):
         yield ways
+        ways.server.end_lost()
 
 
 def test_lost_packets(stack):

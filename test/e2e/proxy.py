@@ -82,6 +82,12 @@ class Proxy:
                     connection.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, LOSE)
         return len(lost)
 
+    def end_lost(self):
+        """Closes what is lost, as its peers would themselves in the end."""
+        with self.lock:
+            lost, self.lost = self.lost, []
+        part(*lost)
+
     def pump(self, source, target):
         """Takes one direction's bytes as fast as ordered."""
         way = queue.Queue(UNDER_WAY)
