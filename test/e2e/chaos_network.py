@@ -84,6 +84,7 @@ def test_started_by_slow_ways(stack):
     under way before and what came meanwhile."""
     _, payer, payee = stack.customer('BRL', 'BRL', money=100)
     with bridge_by_proxies(stack) as ways:
+        stack.quiet(LONG_S)             # all that rebuild has sent is read
         for way in (ways.kafka, ways.server):
             way.delay_s = SLOW_S
         before = {role: stack.role(role) for role in ROLES}
