@@ -376,7 +376,8 @@ def test_another_worked_while_the_server_was_away(stack):
     with Proxy(socket_path) as way, own_bridge(
             'publish', http_port='0',
             publish_dsn=f'host=127.0.0.1 port={way.port} dbname=bank user=bank_publish') as first:
-        stack.published()
+        stack.transfer(payer, payee, 1)
+        stack.published()               # by the first, which so has a record of its own
         way.target = '/nowhere'
         way.cut()
         eventually(lambda: reader(stack) is None, 'the slot is free')
