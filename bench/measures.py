@@ -25,7 +25,7 @@ def measure(name, title, script, clients, database=LEDGER, accounts=ACCOUNTS,
 def singles():
     for clients in (1, 16, 64):
         # What ratios are made of gets more time, and stands side by side.
-        weight = 3 if clients == 16 else 1
+        weight = 2 if clients == 16 else 1
         yield measure(f'update_{clients}', 'bare UPDATE of one row', 'update', clients,
                       weight=weight)
         yield measure(f'transfer_{clients}', 'bank.transfer', 'transfer', clients, weight=weight)
